@@ -1,0 +1,78 @@
+// A Treiber stack that is only ever taken whole, so it has no ABA problem: whoever finds it empty posts the drain.
+
+#include "async/home_gate.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace caisson::async {
+
+namespace {
+
+/// The address of a thread-local names the thread; cheaper to read than std::thread::id.
+const void* this_thread() noexcept {
+    static thread_local const char mark = 0;
+    return &mark;
+}
+
+detail::operation_node* reversed(detail::operation_node* list) noexcept {
+    detail::operation_node* in_order = nullptr;
+    while (list != nullptr) {
+        detail::operation_node* next = std::exchange(list->next, in_order);
+        in_order = std::exchange(list, next);
+    }
+    return in_order;
+}
+
+}  // namespace
+
+home_gate::~home_gate() {
+    // Not empty only when the home executor was destroyed, or the simulated machine lost power, before the drain ran.
+    detail::operation_node* list = reversed(inbox_.exchange(nullptr, std::memory_order_acquire));
+    while (list != nullptr) {
+        detail::operation_node* node = std::exchange(list, list->next);
+        node->discard(*node);
+    }
+}
+
+bool home_gate::is_home() const noexcept {
+    return home_thread_.load(std::memory_order_relaxed) == this_thread();
+}
+
+bool home_gate::claim_home() noexcept {
+    const void* expected = nullptr;
+    if (home_thread_.compare_exchange_strong(expected, this_thread(), std::memory_order_relaxed) ||
+        expected == this_thread()) {
+        return true;
+    }
+    violated_.store(true, std::memory_order_relaxed);
+    return false;
+}
+
+void home_gate::enter(detail::operation_node& node) {
+    // At home with an empty inbox nothing of this thread can be overtaken.
+    if (is_home() && !is_violated() && inbox_.load(std::memory_order_acquire) == nullptr) {
+        node.arrive(node, node.target);
+        return;
+    }
+    detail::operation_node* newest = inbox_.load(std::memory_order_relaxed);
+    do {
+        node.next = newest;
+    } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release, std::memory_order_relaxed));
+    if (newest == nullptr) {
+        net::post(home_, [self = shared_from_this()] { self->arrive_all(); });
+    }
+}
+
+void home_gate::arrive_all() noexcept {
+    claim_home();
+    detail::operation_node* list = reversed(inbox_.exchange(nullptr, std::memory_order_acquire));
+    while (list != nullptr) {
+        detail::operation_node* node = std::exchange(list, list->next);
+        node->next = nullptr;
+        node->arrive(*node, node->target);
+    }
+}
+
+}  // namespace caisson::async

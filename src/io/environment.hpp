@@ -1,0 +1,29 @@
+#pragma once
+// environment: the world an engine lives in. One per engine; outlives everything built on it.
+
+#include <caisson/config.hpp>
+
+#include "io/clock.hpp"
+#include "io/disk.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <memory>
+
+namespace spdlog {
+class logger;
+}
+
+namespace caisson::io {
+
+/// The home executor and the seams. State of an engine is touched only by handlers that run on `home`, which is one
+/// thread. `logger` may be null: silent.
+struct environment {
+    net::any_io_executor home;
+    io::disk& disk;
+    io::clock& clock;
+    io::random& random;
+    std::shared_ptr<spdlog::logger> logger;
+};
+
+}  // namespace caisson::io
