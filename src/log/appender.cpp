@@ -1,0 +1,494 @@
+// The driver of group_plan. Everything runs on home; completing an append may call back into this class, so every
+// function leaves the object consistent before it completes anything.
+
+#include "log/appender.hpp"
+
+#include "base/assert.hpp"
+#include "base/units.hpp"
+#include "format/layout.hpp"
+#include "format/native_codec.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace caisson::log_detail {
+
+appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durable)(void*), void* durable_listener)
+    : shared_(shared), on_durable_(on_durable), durable_listener_(durable_listener), log_id_(recovered.log_id),
+      epoch_(recovered.epoch), next_offset_(recovered.end), durable_end_(recovered.end),
+      last_{recovered.last_checksum, recovered.last_timestamp_us},
+      alive_(std::make_shared<appender*>(this)),
+      chain_(shared, *this, recovered.directory, *recovered.state, std::move(recovered.tail), last_,
+             std::move(recovered.segments), &appender::on_room_changed, this) {
+    rules_.block_bytes = chain_.target().file->block_size_bytes();
+    rules_.segment_size_bytes = round_down(shared.options.segment_size_bytes, rules_.block_bytes);
+    rules_.alignment = shared.options.alignment;
+    shared_.counters.appended_end = next_offset_.value();
+    shared_.counters.durable_end = durable_end_.value();
+}
+
+appender::~appender() {
+    *alive_ = nullptr;
+    // Left only after a simulated power cut or past the close deadline: nobody is to be called any more.
+    while (detail::append_operation* left = waiting_.pop()) {
+        left->abandon();
+    }
+    while (detail::append_operation* left = refused_.pop()) {
+        left->abandon();
+    }
+    for (group* list : {oldest_, oldest_closed_, gathering_}) {
+        while (list != nullptr) {
+            const std::unique_ptr<group> owned(std::exchange(list, list->next));
+            while (detail::append_operation* left = owned->appends.pop()) {
+                left->abandon();
+            }
+        }
+    }
+}
+
+bool appender::is_drained() const noexcept {
+    return waiting_.is_empty() && refused_.is_empty() && oldest_ == nullptr && oldest_closed_ == nullptr &&
+           gathering_ == nullptr;
+}
+
+// ---- admission
+
+error_code appender::reason_of(admission refused) noexcept {
+    CAISSON_ASSERT(refused != admission::done);
+    CAISSON_ASSERT(refused != admission::wait);
+    return refused == admission::no_space
+               ? make_error_code(errc::no_space)
+               : boost::system::errc::make_error_code(boost::system::errc::not_enough_memory);
+}
+
+error_code appender::refusal_of(const detail::append_operation& append) const noexcept {
+    if (is_closed_) {
+        return errc::closed;
+    }
+    if (shared_.health.is_poisoned()) {
+        return errc::poisoned;
+    }
+    if (append.record_bytes_max > shared_.options.record_size_bytes_max) {
+        return errc::record_too_large;
+    }
+    if (append.records > format::layout::commit_records_max ||
+        append.framed_bytes > shared_.options.max_pending_bytes) {
+        return errc::batch_too_large;
+    }
+    return {};
+}
+
+void appender::admit(detail::append_operation& append) {
+    if (const error_code why = refusal_of(append)) {
+        refuse(append, why);
+        return;
+    }
+    if (append.records == 0) {
+        append.begin = next_offset_;
+        refuse(append, {});  // an empty batch: done, with an empty range
+        return;
+    }
+    // Nobody overtakes those who wait.
+    const admission outcome = waiting_.is_empty() ? try_admit(append) : admission::wait;
+    if (outcome == admission::wait) {
+        waiting_.push(append);
+        shared_.counters.appends_waiting += 1;
+        shared_.counters.appends_waited += 1;
+    } else if (outcome != admission::done) {
+        refuse(append, reason_of(outcome));
+    }
+    schedule_turn();
+}
+
+appender::admission appender::try_admit(detail::append_operation& append) {
+    // A call larger than what is free waits, and is admitted alone once nothing is pending.
+    if (pending_bytes_ > 0 && pending_bytes_ + append.framed_bytes > shared_.options.max_pending_bytes) {
+        return admission::wait;
+    }
+    gathering_facts gathering;
+    if (gathering_ != nullptr) {
+        gathering = {gathering_->position_bytes, gathering_->framed_bytes, gathering_->records};
+    }
+    segment_file& target = chain_.target();
+    const append_facts wish{append.framed_bytes, append.records};
+    const placement where = rules_.place(gathering, {target.end_bytes, target.has_commits}, wish);
+    if (where == placement::new_segment) {
+        if (!chain_.can_begin_next()) {
+            chain_.want_next();
+            return chain_.is_out_of_space() ? admission::no_space : admission::wait;
+        }
+        segment_file& next = *chain_.spare();
+        const std::uint64_t end = next.end_bytes + group_rules::commit_bytes(append.framed_bytes);
+        if (const admission room = ensure_room(next, end); room != admission::done) {
+            return room;
+        }
+        close_gathering();
+        if (!begin_group(chain_.begin_next(next_offset_), append.framed_bytes)) {
+            return admission::no_memory;
+        }
+    } else {
+        const std::uint64_t framed = (where == placement::join ? gathering.framed_bytes : 0) + append.framed_bytes;
+        std::uint64_t begin = where == placement::join ? gathering.position_bytes : target.end_bytes;
+        if (where == placement::new_group && gathering_ != nullptr) {
+            const std::uint64_t closed = group_rules::commit_bytes(gathering.framed_bytes);
+            begin = gathering.position_bytes + closed + rules_.padding_bytes(gathering.position_bytes, closed);
+        }
+        // One block more than the commit: padding ends it on a boundary at most.
+        if (const admission room = ensure_room(target, begin + group_rules::commit_bytes(framed));
+            room != admission::done) {
+            return room;
+        }
+        if (where == placement::new_group) {
+            close_gathering();
+            if (!begin_group(target, append.framed_bytes)) {
+                return admission::no_memory;
+            }
+        } else if (!reserve_buffer(*gathering_, framed)) {
+            return admission::no_memory;
+        }
+    }
+    encode(append);
+    return admission::done;
+}
+
+appender::admission appender::ensure_room(segment_file& segment, std::uint64_t end_bytes) {
+    if (segment.has_room_until(end_bytes)) {
+        return admission::done;
+    }
+    chain_.want_room(segment, end_bytes);
+    return chain_.is_out_of_space() ? admission::no_space : admission::wait;
+}
+
+void appender::on_room_changed(void* self) {
+    auto& mine = *static_cast<appender*>(self);
+    mine.admit_waiting();
+    mine.advance();
+    mine.schedule_turn();
+}
+
+void appender::admit_waiting() {
+    // Taken out before it is tried: admission links it into its group.
+    while (detail::append_operation* first = waiting_.pop()) {
+        const admission outcome = try_admit(*first);
+        if (outcome == admission::wait) {
+            waiting_.push_front(*first);
+            return;
+        }
+        shared_.counters.appends_waiting -= 1;
+        if (outcome != admission::done) {
+            refuse(*first, reason_of(outcome));
+        }
+    }
+}
+
+void appender::withdraw(std::uint64_t ticket) {
+    if (detail::append_operation* found = waiting_.remove(ticket)) {
+        shared_.counters.appends_waiting -= 1;
+        refuse(*found, net::error::operation_aborted);
+    }
+}
+
+void appender::refuse(detail::append_operation& append, error_code why) {
+    refused_.push(append);
+    refusals_.push_back(why);
+    schedule_turn();
+}
+
+void appender::deliver_refusals() noexcept {
+    // Completing may refuse more; those wait for the next turn.
+    if (refused_.is_empty()) {
+        return;
+    }
+    append_queue ready = std::exchange(refused_, {});
+    std::vector<error_code> reasons = std::exchange(refusals_, {});
+    for (std::size_t k = 0; detail::append_operation* each = ready.pop(); ++k) {
+        if (reasons[k]) {
+            each->complete(reasons[k]);
+        } else {
+            each->complete(append_receipt{each->begin, each->begin});
+        }
+    }
+}
+
+// ---- gathering
+
+bool appender::begin_group(segment_file& segment, std::uint64_t framed_bytes) {
+    CAISSON_ASSERT(gathering_ == nullptr);
+    std::unique_ptr<group> fresh;
+    if (free_groups_.empty()) {
+        fresh = std::make_unique<group>();
+    } else {
+        fresh = std::move(free_groups_.back());
+        free_groups_.pop_back();
+    }
+    fresh->segment = &segment;
+    fresh->position_bytes = segment.end_bytes;
+    fresh->framed_bytes = fresh->records = fresh->padding_bytes = fresh->commit_bytes = 0;
+    fresh->begin = next_offset_;
+    fresh->phase = group_phase::gathering;
+    fresh->next = nullptr;
+    if (!reserve_buffer(*fresh, framed_bytes)) {
+        free_groups_.push_back(std::move(fresh));
+        return false;
+    }
+    gathering_ = fresh.release();
+    ++segment.groups_unfinished;
+    return true;
+}
+
+bool appender::reserve_buffer(group& gathering, std::uint64_t framed_bytes) {
+    const std::uint64_t in_block = gathering.position_bytes % rules_.block_bytes;
+    // The commit with padding, in whole blocks from the one it begins in.
+    const std::uint64_t needed =
+        round_up(in_block + group_rules::commit_bytes(framed_bytes), rules_.block_bytes);
+    if (gathering.buffer.size_bytes() >= needed) {
+        return true;
+    }
+    aligned_buffer larger = shared_.buffers.take(needed);
+    if (!larger) {
+        return false;
+    }
+    if (gathering.buffer) {
+        const std::uint64_t used = in_block + format::native_records_at + gathering.framed_bytes;
+        std::memcpy(larger.data(), gathering.buffer.data(), used);
+        shared_.buffers.give_back(std::move(gathering.buffer));
+    }
+    gathering.buffer = std::move(larger);
+    return true;
+}
+
+void appender::encode(detail::append_operation& append) {
+    group& into = *gathering_;
+    const std::uint64_t in_block = into.position_bytes % rules_.block_bytes;
+    append.begin = next_offset_;
+    append.encode(into.buffer.data() + in_block + format::native_records_at + into.framed_bytes);
+    into.framed_bytes += append.framed_bytes;
+    into.records += append.records;
+    into.appends.push(append);
+    next_offset_ += append.records;
+    pending_bytes_ += append.framed_bytes;
+    admitted_bytes_ += append.framed_bytes;
+    shared_.counters.records_appended += append.records;
+    shared_.counters.payload_bytes_appended += append.framed_bytes - append.records * detail::record_frame_bytes;
+    shared_.counters.appended_end = next_offset_.value();
+    shared_.counters.pending_bytes = pending_bytes_;
+}
+
+void appender::close_gathering() {
+    if (gathering_ == nullptr) {
+        return;
+    }
+    group& closing = *std::exchange(gathering_, nullptr);
+    const std::uint64_t unpadded = group_rules::commit_bytes(closing.framed_bytes);
+    closing.padding_bytes = rules_.padding_bytes(closing.position_bytes, unpadded);
+    closing.commit_bytes = unpadded + closing.padding_bytes;
+    closing.phase = group_phase::closed;
+    closing.segment->end_bytes = closing.position_bytes + closing.commit_bytes;
+    closing.segment->has_commits = true;
+    (newest_closed_ == nullptr ? oldest_closed_ : newest_closed_->next) = &closing;
+    newest_closed_ = &closing;
+}
+
+// ---- leaving
+
+void appender::schedule_turn() {
+    if (turn_is_scheduled_) {
+        return;
+    }
+    // At the end of the loop's turn, after every handler that is ready now: what they append leaves together.
+    turn_is_scheduled_ = true;
+    net::post(shared_.world.home, [alive = alive_] {
+        if (*alive != nullptr) {
+            (*alive)->end_of_turn();
+        }
+    });
+}
+
+void appender::end_of_turn() noexcept {
+    turn_is_scheduled_ = false;
+    deliver_refusals();
+    admit_waiting();
+    let_groups_leave();
+    if (is_closed_) {
+        shared_.changed.notify_all();  // close waits until everything was delivered
+    }
+}
+
+bool appender::may_leave(const group& oldest) const noexcept {
+    const std::uint64_t size = oldest.phase == group_phase::closed ? oldest.commit_bytes
+                                                                   : group_rules::commit_bytes(oldest.framed_bytes);
+    const bool shares_block = last_left_ != nullptr && last_left_->segment == oldest.segment &&
+                              oldest.position_bytes % rules_.block_bytes != 0;
+    return group_rules::may_leave(in_flight_, shares_block, oldest.phase == group_phase::closed, size,
+                                  threshold_.bytes());
+}
+
+void appender::let_groups_leave() {
+    bool has_submitted = false;
+    while (!shared_.health.is_poisoned()) {
+        group* const oldest = oldest_closed_ != nullptr ? oldest_closed_ : gathering_;
+        if (oldest == nullptr || !may_leave(*oldest)) {
+            break;
+        }
+        if (oldest == gathering_) {
+            close_gathering();
+        }
+        if (oldest->segment->is_being_zeroed(*oldest)) {
+            break;  // the end of the zero-write schedules another turn
+        }
+        oldest_closed_ = oldest->next;
+        newest_closed_ = oldest_closed_ == nullptr ? nullptr : newest_closed_;
+        oldest->next = nullptr;
+        finish_commit(*oldest);
+        (newest_ == nullptr ? oldest_ : newest_->next) = oldest;
+        newest_ = last_left_ = oldest;
+        ++in_flight_;
+        oldest->admitted_at_departure_bytes = admitted_bytes_;
+        oldest->segment->start(*oldest);
+        has_submitted = true;
+    }
+    if (has_submitted) {
+        shared_.counters.groups_in_flight = in_flight_;
+        shared_.world.disk.submit();
+        chain_.on_progress();
+    }
+}
+
+void appender::finish_commit(group& leaving) {
+    segment_file& segment = *leaving.segment;
+    const std::uint64_t in_block = leaving.position_bytes % rules_.block_bytes;
+    CAISSON_ASSERT(segment.tail.size() == in_block);
+    CAISSON_ASSERT(leaving.records <= format::layout::commit_records_max);
+    std::byte* const first = leaving.buffer.data();
+    std::copy(segment.tail.begin(), segment.tail.end(), first);
+
+    // The clock may jump back; the log's time does not.
+    const std::uint64_t now_us = shared_.world.clock.wall_us();
+    shared_.counters.clock_ahead_us = last_.timestamp_us > now_us ? last_.timestamp_us - now_us : 0;
+    last_.timestamp_us = std::max(last_.timestamp_us, now_us);
+
+    format::native_commit commit;
+    commit.begin = leaving.begin;
+    commit.epoch = epoch_;
+    commit.record_count = static_cast<std::uint16_t>(leaving.records);
+    commit.framed_bytes = leaving.framed_bytes;
+    commit.trailer = {log_id_, durable_end_, last_.timestamp_us, last_.checksum};
+    last_.checksum = format::finish_commit({first + in_block, leaving.commit_bytes}, commit);
+
+    // What follows the commit in its last block is zero: a reader of the block meets a clean end.
+    const std::uint64_t end_in_buffer = in_block + leaving.commit_bytes;
+    const std::uint64_t blocks_end = round_up(end_in_buffer, rules_.block_bytes);
+    std::memset(first + end_in_buffer, 0, blocks_end - end_in_buffer);
+    const std::uint64_t tail_begin = round_down(end_in_buffer, rules_.block_bytes);
+    segment.tail.assign(first + tail_begin, first + end_in_buffer);
+    segment.last = last_;
+    segment.last_commit_position_bytes = leaving.position_bytes;
+    segment.index.add_commit(leaving.begin, leaving.position_bytes, leaving.commit_bytes);
+    shared_.counters.commits_written += 1;
+    shared_.counters.padding_bytes_written += leaving.padding_bytes;
+}
+
+// ---- completion
+
+void appender::on_group_ended(group& done) noexcept {
+    CAISSON_ASSERT(in_flight_ > 0);
+    --in_flight_;
+    shared_.counters.groups_in_flight = in_flight_;
+    if (last_left_ == &done) {
+        last_left_ = nullptr;
+    }
+    threshold_.observe(admitted_bytes_ - done.admitted_at_departure_bytes);
+    shared_.counters.group_threshold_bytes = threshold_.bytes();
+    if (done.mode == io::write_mode::plain && !done.segment->file_copies_on_write()) {
+        shared_.counters.appends_outran_preparation += done.records;
+    }
+    advance();
+    shared_.changed.notify_all();
+    schedule_turn();
+    chain_.on_progress();
+}
+
+void appender::advance() noexcept {
+    if (shared_.health.is_poisoned()) {
+        fail_all();
+        return;
+    }
+    bool has_moved = false;
+    while (oldest_ != nullptr && oldest_->phase == group_phase::durable && oldest_->segment->is_named) {
+        group* const done = std::exchange(oldest_, oldest_->next);
+        newest_ = oldest_ == nullptr ? nullptr : newest_;
+        has_moved = true;
+        acknowledge(*done);
+    }
+    if (has_moved) {
+        on_durable_(durable_listener_);
+    }
+}
+
+void appender::acknowledge(group& durable) noexcept {
+    CAISSON_ASSERT(durable.begin == durable_end_);
+    durable_end_ = durable.end();
+    pending_bytes_ -= durable.framed_bytes;
+    shared_.counters.durable_end = durable_end_.value();
+    shared_.counters.pending_bytes = pending_bytes_;
+    append_queue ready = std::exchange(durable.appends, {});
+    release(durable);
+    // From here on nothing of this object is assumed: each completion may append, close or withdraw.
+    while (detail::append_operation* each = ready.pop()) {
+        const append_receipt receipt{each->begin, each->begin + each->records};
+        each->complete(receipt);
+    }
+}
+
+void appender::release(group& done) noexcept {
+    shared_.buffers.give_back(std::move(done.buffer));
+    done.segment = nullptr;
+    free_groups_.emplace_back(&done);
+}
+
+void appender::fail_all() {
+    append_queue unknown;
+    for (group* list : {oldest_, oldest_closed_, gathering_}) {
+        for (; list != nullptr; list = list->next) {
+            while (detail::append_operation* each = list->appends.pop()) {
+                unknown.push(*each);
+            }
+        }
+    }
+    while (detail::append_operation* each = unknown.pop()) {
+        refuse(*each, errc::outcome_unknown);
+    }
+    while (detail::append_operation* each = waiting_.pop()) {
+        shared_.counters.appends_waiting -= 1;
+        refuse(*each, errc::poisoned);
+    }
+    // Groups the kernel has stay: their buffers are not ours until their completion. The others go.
+    for (group** list : {&oldest_closed_, &gathering_}) {
+        while (*list != nullptr) {
+            group* const gone = std::exchange(*list, (*list)->next);
+            --gone->segment->groups_unfinished;
+            release(*gone);
+        }
+    }
+    newest_closed_ = nullptr;
+    group* kept = nullptr;
+    newest_ = nullptr;
+    for (group* list = std::exchange(oldest_, nullptr); list != nullptr;) {
+        group* const each = std::exchange(list, list->next);
+        each->next = nullptr;
+        if (each->phase == group_phase::writing || each->phase == group_phase::written) {
+            (kept == nullptr ? oldest_ : newest_->next) = each;
+            kept = newest_ = each;
+        } else {
+            release(*each);
+        }
+    }
+    on_durable_(durable_listener_);
+    schedule_turn();
+}
+
+}  // namespace caisson::log_detail

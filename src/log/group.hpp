@@ -1,0 +1,107 @@
+#pragma once
+// group: appends that become one commit: the buffer they are encoded into, where it goes, and who waits for it.
+// Plain data with one I/O operation; the appender fills it, segment_file writes it.
+
+#include <caisson/detail/append_operation.hpp>
+#include <caisson/types.hpp>
+
+#include "base/aligned_buffer.hpp"
+#include "base/units.hpp"
+#include "io/disk.hpp"
+#include "io/transfer.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace caisson::log_detail {
+
+class segment_file;
+
+/// A queue of append operations, through operation_node::next.
+class append_queue {
+public:
+    [[nodiscard]] bool is_empty() const noexcept { return first_ == nullptr; }
+    void push(detail::append_operation& added) noexcept {
+        added.next = nullptr;
+        if (first_ == nullptr) {
+            first_ = &added;
+        } else {
+            last_->next = &added;
+        }
+        last_ = &added;
+    }
+    void push_front(detail::append_operation& returned) noexcept {
+        returned.next = first_;
+        last_ = first_ == nullptr ? &returned : last_;
+        first_ = &returned;
+    }
+    detail::append_operation* pop() noexcept {
+        detail::append_operation* taken = first_;
+        if (taken != nullptr) {
+            first_ = static_cast<detail::append_operation*>(taken->next);
+        }
+        return taken;
+    }
+    /// Takes the operation with this ticket out; null if it is not here.
+    detail::append_operation* remove(std::uint64_t ticket) noexcept {
+        append_queue rest;
+        detail::append_operation* found = nullptr;
+        while (detail::append_operation* each = pop()) {
+            if (found == nullptr && each->ticket == ticket) {
+                found = each;
+            } else {
+                rest.push(*each);
+            }
+        }
+        *this = rest;
+        return found;
+    }
+
+private:
+    detail::append_operation* first_ = nullptr;
+    detail::append_operation* last_ = nullptr;
+};
+
+enum class group_phase : std::uint8_t {
+    gathering, ///< takes appends
+    closed,    ///< its content and place are fixed; waits to leave
+    writing,   ///< the kernel has it
+    written,   ///< completed without DSYNC: a sync must follow
+    durable,   ///< on stable storage; acknowledged once everything before it is
+    failed,    ///< the log was poisoned; its I/O has ended
+};
+
+class group final : public io::operation {
+public:
+    group() noexcept : operation(&group::write_ended) {}
+
+    /// Position of the first block that the buffer covers.
+    [[nodiscard]] std::uint64_t first_block_bytes(std::uint64_t block_bytes) const noexcept {
+        return round_down(position_bytes, block_bytes);
+    }
+    [[nodiscard]] std::uint64_t last_block_end_bytes(std::uint64_t block_bytes) const noexcept {
+        return round_up(position_bytes + commit_bytes, block_bytes);
+    }
+    [[nodiscard]] log_offset end() const noexcept { return begin + records; }
+
+    group* next = nullptr;             ///< in the appender's queues
+    segment_file* segment = nullptr;
+    aligned_buffer buffer;
+    std::uint64_t position_bytes = 0;  ///< of the commit in its segment; the buffer begins at the block before it
+    std::uint64_t framed_bytes = 0;    ///< encoded so far, after the commit header
+    std::uint64_t records = 0;
+    std::uint64_t padding_bytes = 0;   ///< fixed when closed, as is commit_bytes
+    std::uint64_t commit_bytes = 0;
+    log_offset begin;
+    append_queue appends;
+    group_phase phase = group_phase::gathering;
+    io::write_mode mode = io::write_mode::dsync;
+    io::transfer_progress transfer;
+    std::uint64_t admitted_at_departure_bytes = 0; ///< the appender's count, for the adaptive threshold
+
+private:
+    static void write_ended(io::operation& self, std::int64_t outcome) noexcept;
+};
+
+}  // namespace caisson::log_detail

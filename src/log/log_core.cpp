@@ -1,0 +1,321 @@
+// Arrival, waiting and closing. Completions of waits are delivered in a turn of their own, never inside the call that
+// settled them.
+
+#include "log/log_core.hpp"
+
+#include "base/assert.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <spdlog/logger.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace caisson::log_detail {
+
+log_core::log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry, io::environment& world,
+                   buffer_pool& buffers, const log_options& options, std::string path, recovered_log recovered,
+                   async::task_group& tasks, std::chrono::nanoseconds close_deadline)
+    : gate_(std::move(gate)), entry_(std::move(entry)), shared_(world, options, std::move(path), buffers),
+      recovered_(std::move(recovered)), tasks_(tasks), close_deadline_(close_deadline) {
+    native_from_ = recovered_.state->current().native_from;
+    shared_.counters.begin = recovered_.begin.value();
+    shared_.counters.segments = recovered_.segments.size();
+    shared_.counters.clock_ahead_us = recovered_.report.clock_ahead_us;
+    shared_.options.report = nullptr;  // the caller's, and his again once open has completed
+    appender_ = std::make_unique<appender>(shared_, recovered_, &log_core::on_durable, this);
+    shared_.health.set_listener(&log_core::on_poisoned, this);
+}
+
+log_core::~log_core() {
+    if (!shared_.world.disk.powered_off()) {
+        CAISSON_ASSERT(is_closed());
+    }
+    for (detail::wait_operation* left : waits_) {
+        left->abandon();
+    }
+    for (const settled_wait& left : settled_) {
+        left.operation->abandon();
+    }
+    for (detail::close_operation* left : closers_) {
+        left->abandon();
+    }
+}
+
+log_stats log_core::stats() const noexcept {
+    const log_counters& from = shared_.counters;
+    log_stats now;
+    now.begin = log_offset{from.begin};
+    now.durable_end = log_offset{from.durable_end};
+    now.appended_end = log_offset{from.appended_end};
+    now.records_appended = from.records_appended;
+    now.payload_bytes_appended = from.payload_bytes_appended;
+    now.commits_written = from.commits_written;
+    now.bytes_written = from.bytes_written;
+    now.padding_bytes_written = from.padding_bytes_written;
+    now.zero_bytes_written = from.zero_bytes_written;
+    now.syncs_issued = from.syncs_issued;
+    now.groups_in_flight = from.groups_in_flight;
+    now.group_threshold_bytes = from.group_threshold_bytes;
+    now.pending_bytes = from.pending_bytes;
+    now.appends_waiting = from.appends_waiting;
+    now.appends_waited = from.appends_waited;
+    now.appends_outran_preparation = from.appends_outran_preparation;
+    now.segments = from.segments;
+    now.rotations = from.rotations;
+    now.clock_ahead_us = from.clock_ahead_us;
+    now.poisoned = from.poisoned != 0;
+    now.out_of_space = from.out_of_space != 0;
+    return now;
+}
+
+// ---- operations
+
+void log_core::append(detail::append_operation& operation) {
+    appender_->admit(operation);
+}
+
+void log_core::wait(detail::wait_operation& operation) {
+    if (phase_ != phase::open) {
+        finish_later(operation, errc::closed);
+    } else if (operation.target_end <= appender_->durable_end()) {
+        finish_later(operation, {});
+    } else if (shared_.health.is_poisoned()) {
+        finish_later(operation, errc::poisoned);
+    } else {
+        // What is appended is always on its way: at level local a waiter has nothing to set in motion.
+        waits_.push_back(&operation);
+    }
+}
+
+void log_core::cancel(std::uint64_t ticket) {
+    appender_->withdraw(ticket);
+    const auto found = std::find_if(waits_.begin(), waits_.end(),
+                                    [ticket](const detail::wait_operation* each) { return each->ticket == ticket; });
+    if (found != waits_.end()) {
+        detail::wait_operation& cancelled = **found;
+        waits_.erase(found);
+        finish_later(cancelled, net::error::operation_aborted);
+    }
+}
+
+void log_core::on_durable(void* self) {
+    auto& mine = *static_cast<log_core*>(self);
+    if (!mine.waits_.empty()) {
+        mine.complete_waits();
+    }
+}
+
+void log_core::complete_waits() {
+    const log_offset durable = appender_->durable_end();
+    const bool is_poisoned = shared_.health.is_poisoned();
+    std::erase_if(waits_, [&](detail::wait_operation* each) {
+        if (each->target_end <= durable) {
+            finish_later(*each, {});
+        } else if (is_poisoned) {
+            finish_later(*each, errc::poisoned);
+        } else {
+            return false;
+        }
+        return true;
+    });
+}
+
+void log_core::finish_later(detail::wait_operation& operation, error_code why) {
+    settled_.push_back({&operation, why});
+    deliver_later();
+}
+
+void log_core::deliver_later() {
+    if (!std::exchange(delivery_is_scheduled_, true)) {
+        net::post(shared_.world.home, [self = shared_from_this()] { self->deliver(); });
+    }
+}
+
+void log_core::deliver() noexcept {
+    delivery_is_scheduled_ = false;
+    for (const settled_wait& each : std::exchange(settled_, {})) {
+        if (each.why) {
+            each.operation->complete(each.why);
+        } else {
+            each.operation->complete(success());
+        }
+    }
+    if (is_closed()) {
+        for (detail::close_operation* each : std::exchange(closers_, {})) {
+            each->complete(close_outcome_);
+        }
+    }
+}
+
+void log_core::on_poisoned(void* self) {
+    auto& mine = *static_cast<log_core*>(self);
+    mine.shared_.counters.poisoned = 1;
+    if (mine.shared_.world.logger) {
+        mine.shared_.world.logger->error("{}", mine.shared_.health.cause()->message());
+    }
+    mine.appender_->fail_all();
+    mine.shared_.changed.notify_all();
+}
+
+// ---- closing
+
+void log_core::close(detail::close_operation& operation) {
+    closers_.push_back(&operation);
+    if (is_closed()) {
+        deliver_later();
+    } else {
+        begin_close();
+    }
+}
+
+void log_core::handle_lost() {
+    if (phase_ == phase::open) {
+        if (shared_.world.logger) {
+            shared_.world.logger->warn("{}: the log's handle was destroyed without async_close; closing", shared_.path);
+        }
+        begin_close();
+    }
+}
+
+void log_core::begin_close() {
+    if (phase_ != phase::open) {
+        return;
+    }
+    phase_ = phase::closing;
+    appender_->stop_intake();
+    for (detail::wait_operation* each : std::exchange(waits_, {})) {
+        const bool is_promised = each->target_end <= appender_->appended_end();
+        if (is_promised && !shared_.health.is_poisoned()) {
+            waits_.push_back(each);  // accepted appends are finished, so this wait ends by itself
+        } else {
+            finish_later(*each, errc::closed);
+        }
+    }
+    close_clients();
+    tasks_.spawn(close_log());
+}
+
+void log_core::on_idle() noexcept {
+    readers_are_gone_ = true;
+    shared_.changed.notify_all();
+}
+
+/// The deadline's timer, in flight until it fires or is cancelled.
+struct log_core::deadline_operation final : io::operation {
+    explicit deadline_operation(log_core& log) noexcept : operation(&deadline_operation::ended), core(&log) {}
+    static void ended(io::operation& self, std::int64_t outcome) noexcept {
+        auto& mine = static_cast<deadline_operation&>(self);
+        mine.is_running = false;
+        if (outcome == io::operation::abandoned) {
+            return;
+        }
+        if (outcome == 0) {
+            mine.core->deadline_passed_ = true;
+        }
+        mine.core->shared_.changed.notify_all();
+    }
+    log_core* core;
+    bool is_running = false;
+};
+
+net::awaitable<void> log_core::close_log() {
+    const std::shared_ptr<log_core> self = shared_from_this();
+    deadline_ = std::make_unique<deadline_operation>(*this);
+    deadline_->is_running = true;
+    shared_.world.clock.start_sleep(*deadline_, static_cast<std::uint64_t>(close_deadline_.count()));
+
+    co_await drain();
+    if (!appender_->is_drained() || !readers_are_gone_) {
+        // A frozen device: its buffers, files and the lock belong to the kernel. They are leaked, never freed.
+        shared_.health.poison(failure(errc::outcome_unknown, "the device did not answer before the close deadline")
+                                  .in_file(shared_.path)
+                                  .advise("the directory stays locked until this process ends"));
+        (void)new std::shared_ptr<log_core>(self);
+        end_close(errc::outcome_unknown);
+        co_return;
+    }
+    auto settled = co_await settle_and_release();
+    shared_.world.clock.cancel_sleep(*deadline_);
+    while (deadline_->is_running) {
+        co_await shared_.changed.wait();
+    }
+    if (settled) {
+        end_close(success());
+    } else {
+        shared_.health.poison(settled.error());
+        end_close(settled.error().code());
+    }
+}
+
+net::awaitable<void> log_core::drain() {
+    while ((!appender_->is_drained() || !readers_are_gone_) && !deadline_passed_) {
+        co_await shared_.changed.wait();
+    }
+}
+
+net::awaitable<detailed<void>> log_core::settle_and_release() {
+    co_await appender_->chain().stop();
+    detailed<void> outcome = success();
+    if (const auto cause = shared_.health.cause()) {
+        outcome = *cause;  // nothing is cut or marked: recovery shall look at what the disk holds
+    } else {
+        outcome = co_await appender_->chain().finish();
+    }
+    // The files and STATE first, the lock last: a successor must not meet our writes. Nothing is in flight any more.
+    appender_->chain().release_files();
+    recovered_.state.reset();
+    recovered_.directory.spare.reset();
+    recovered_.directory.lock.reset();
+    recovered_.directory.root.reset();
+    co_return outcome;
+}
+
+void log_core::end_close(result<void> outcome) {
+    close_outcome_ = std::move(outcome);
+    phase_ = phase::closed;
+    is_closed_.store(true, std::memory_order_release);
+    complete_waits();
+    for (detail::wait_operation* each : std::exchange(waits_, {})) {
+        finish_later(*each, errc::closed);
+    }
+    shared_.changed.notify_all();
+    deliver_later();
+}
+
+// ---- read_source
+
+std::optional<log_offset> log_core::durable_end() const noexcept {
+    return appender_->durable_end();
+}
+
+std::optional<segment_place> log_core::locate(log_offset offset) const noexcept {
+    const std::vector<log_offset>& named = appender_->chain().named_segments();
+    const auto after = std::upper_bound(named.begin(), named.end(), offset);
+    if (after == named.begin()) {
+        return std::nullopt;
+    }
+    segment_place place{*std::prev(after), std::nullopt};
+    if (after != named.end()) {
+        place.next = *after;
+    }
+    return place;
+}
+
+log_lineage log_core::lineage() const noexcept {
+    log_lineage mine;
+    mine.log_id = recovered_.log_id;
+    mine.native_from = native_from_;
+    return mine;
+}
+
+io::task<void> log_core::refresh() {
+    co_return success();
+}
+
+io::task<bool> log_core::clean_mark_proves(log_offset, std::uint64_t) {
+    co_return false;
+}
+
+}  // namespace caisson::log_detail

@@ -1,0 +1,353 @@
+// Opening a view, and its operations.
+
+#include "log/view.hpp"
+
+#include "base/assert.hpp"
+#include "format/names.hpp"
+#include "log/reader.hpp"
+#include "log/segment_end.hpp"
+#include "log/verify.hpp"
+#include "log/walk.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+namespace caisson {
+
+namespace detail {
+
+void start_verify(const std::shared_ptr<log_detail::view_core>& core, verify_operation& operation) noexcept {
+    core->start(core, operation);
+}
+void start_walk(const std::shared_ptr<log_detail::view_core>& core, walk_operation& operation) noexcept {
+    core->start(core, operation);
+}
+const net::any_io_executor& home_of(const log_detail::view_core& core) noexcept {
+    return core.home();
+}
+
+}  // namespace detail
+
+const view_facts& log_view::facts() const noexcept {
+    return core_->facts();
+}
+
+log_reader log_view::reader(log_offset from, const reader_options& options) const {
+    return log_reader(log_detail::reader_core::make(core_->source(), core_->entry(), from, options));
+}
+
+namespace log_detail {
+namespace {
+
+class callback_visitor final : public walk_visitor {
+public:
+    callback_visitor(const directory_source& source, walk_callback visit) noexcept
+        : source_(source), visit_(std::move(visit)) {}
+    bool on_item(const walk_item& item) override { return visit_(item); }
+    [[nodiscard]] bool go_on() const noexcept override { return !source_.is_closing(); }
+
+private:
+    const directory_source& source_;
+    walk_callback visit_;
+};
+
+/// Holds what the operation brought, or aborts it when the coroutine that owned this was destroyed.
+template <class T>
+result<T> to_result(detailed<T> outcome) {
+    if (!outcome) {
+        return outcome.error().code();
+    }
+    if constexpr (std::is_void_v<T>) {
+        return success();
+    } else {
+        return std::move(outcome).value();
+    }
+}
+
+}  // namespace
+
+/// The way of one operation to the home thread.
+template <class Operation>
+class view_core::arriving final : public home_task {
+public:
+    arriving(std::shared_ptr<view_core> core, Operation& operation) noexcept
+        : home_task(&arriving::arrived), core_(std::move(core)), operation_(operation) {}
+
+private:
+    static void arrived(home_task& task, arrival how) noexcept {
+        const std::unique_ptr<arriving> mine(static_cast<arriving*>(&task));
+        if (how == home_task::arrival::engine_gone) {
+            mine->operation_.abandon();
+        } else {
+            view_core& core = *mine->core_;
+            core.run(std::move(mine->core_), mine->operation_);
+        }
+    }
+
+    std::shared_ptr<view_core> core_;
+    Operation& operation_;
+};
+
+/// Owns an operation that runs: completes it, or frees it when its coroutine was destroyed (simulated power cut).
+template <class Operation>
+class view_core::answering {
+public:
+    answering(std::shared_ptr<view_core> core, Operation& operation) noexcept
+        : core_(std::move(core)), operation_(&operation) {
+        ++core_->operations_running_;
+    }
+    answering(answering&& other) noexcept
+        : core_(std::move(other.core_)), operation_(std::exchange(other.operation_, nullptr)) {}
+    answering& operator=(answering&&) = delete;
+    ~answering() {
+        if (operation_ != nullptr) {
+            operation_->abandon();
+        }
+        if (core_) {
+            --core_->operations_running_;
+        }
+    }
+
+    [[nodiscard]] Operation& operation() noexcept { return *operation_; }
+    [[nodiscard]] view_core& core() noexcept { return *core_; }
+    template <class Outcome>
+    void answer(Outcome outcome) noexcept {
+        const auto core = std::move(core_);
+        auto* const ended = std::exchange(operation_, nullptr);
+        --core->operations_running_;
+        core->on_operation_ended();
+        ended->complete(std::move(outcome));
+    }
+
+private:
+    std::shared_ptr<view_core> core_;
+    Operation* operation_;
+};
+
+namespace {
+
+struct terminate_on_exception {
+    void operator()(const std::exception_ptr& thrown) const noexcept {
+        if (thrown) {
+            std::terminate();  // out of a user's callback, or a bug
+        }
+    }
+};
+
+template <class Answering>
+net::awaitable<void> run_verify(Answering asked) {
+    auto source = asked.core().source();
+    auto report = co_await verify_log(source, std::move(asked.operation().options));
+    asked.answer(to_result(std::move(report)));
+}
+
+template <class Answering>
+net::awaitable<void> run_walk(Answering asked) {
+    auto source = asked.core().source();
+    callback_visitor visitor(*source, std::move(asked.operation().visit));
+    auto walked = co_await walk_log(*source, visitor);
+    asked.answer(to_result(std::move(walked)));
+}
+
+}  // namespace
+
+view_core::view_core(std::shared_ptr<directory_source> source, std::shared_ptr<home_entry> entry)
+    : entry_(std::move(entry)), source_(std::move(source)) {
+    source_->attach(*this);
+    is_attached_ = true;
+}
+
+view_core::~view_core() {
+    let_go();
+}
+
+void view_core::let_go() noexcept {
+    if (std::exchange(is_attached_, false)) {
+        source_->detach(*this);
+    }
+}
+
+void view_core::retiring::arrived(home_task& task, arrival) noexcept {
+    delete &static_cast<retiring&>(task).core_;
+}
+
+void view_core::source_closing() noexcept {
+    if (operations_running_ == 0) {
+        let_go();
+    }
+}
+
+void view_core::on_operation_ended() noexcept {
+    if (source_->is_closing() && operations_running_ == 0) {
+        let_go();
+    }
+}
+
+template <class Operation>
+void view_core::enter(std::shared_ptr<view_core> self, Operation& operation) noexcept {
+    const auto entry = entry_;
+    entry->enter(*new arriving<Operation>(std::move(self), operation));
+}
+
+void view_core::start(std::shared_ptr<view_core> self, detail::verify_operation& operation) noexcept {
+    enter(std::move(self), operation);
+}
+
+void view_core::start(std::shared_ptr<view_core> self, detail::walk_operation& operation) noexcept {
+    enter(std::move(self), operation);
+}
+
+void view_core::run(std::shared_ptr<view_core> self, detail::verify_operation& operation) {
+    if (!is_attached_) {
+        operation.complete(errc::closed);
+        return;
+    }
+    const auto home = entry_->executor();
+    net::co_spawn(home, run_verify(answering<detail::verify_operation>(std::move(self), operation)),
+                  terminate_on_exception{});
+}
+
+void view_core::run(std::shared_ptr<view_core> self, detail::walk_operation& operation) {
+    if (!is_attached_) {
+        operation.complete(errc::closed);
+        return;
+    }
+    const auto home = entry_->executor();
+    net::co_spawn(home, run_walk(answering<detail::walk_operation>(std::move(self), operation)),
+                  terminate_on_exception{});
+}
+
+// ---- opening
+
+net::awaitable<detailed<std::shared_ptr<view_core>>> view_core::open(io::environment& world,
+                                                                     std::shared_ptr<home_entry> entry,
+                                                                     std::string path) {
+    auto source = co_await directory_source::open(world, std::move(path));
+    if (!source) {
+        co_return source.error();
+    }
+    struct retire {
+        void operator()(view_core* core) const noexcept {
+            const auto home = core->entry_;  // the task may end the core before the call returns
+            home->enter(core->retire_task_);
+        }
+    };
+    std::shared_ptr<view_core> core(new view_core(std::move(source).value(), std::move(entry)), retire{});
+    if (auto looked = co_await core->look(); !looked) {
+        co_return looked.error();
+    }
+    co_return core;
+}
+
+net::awaitable<detailed<std::shared_ptr<view_core>>> open_view(io::environment& world,
+                                                               std::shared_ptr<home_entry> entry, std::string path) {
+    return view_core::open(world, std::move(entry), std::move(path));
+}
+
+void view_core::take_state() {
+    const state_reading& reading = source_->state();
+    const auto& state = reading.current;
+    const log_lineage lineage = source_->lineage();
+    facts_.path = source_->directory().path();
+    facts_.is_foreign = !reading.is_present && !lineage.native_from;
+    facts_.log_id = lineage.log_id.value_or(0);
+    if (!state) {
+        return;
+    }
+    state_facts known;
+    known.generation = state->generation;
+    known.log_id = state->log_id;
+    known.native_from = state->native_from;
+    known.purged_before = state->purged_before;
+    known.epoch = state->epoch;
+    known.remote_end = state->remote_end;
+    known.block_size_bytes = state->block_size_bytes;
+    known.is_sink = state->role == format::log_role::sink;
+    known.is_reset_in_progress = state->reset_target.has_value();
+    known.has_clean_mark = state->mark.has_value();
+    known.are_both_slots_valid = std::all_of(reading.slots.begin(), reading.slots.end(), [](auto slot) {
+        return slot == format::slot_condition::valid;
+    });
+    facts_.state = known;
+}
+
+net::awaitable<detailed<void>> view_core::look() {
+    auto segments = co_await measure_segments(*source_);
+    if (!segments) {
+        co_return segments.error();
+    }
+    facts_.segments = std::move(segments).value();
+    if (auto looked = co_await look_at_tail(); !looked) {
+        co_return looked;
+    }
+    take_state();
+    facts_.begin = source_->begin();
+    facts_.end = std::max(facts_.end, facts_.begin);
+    facts_.proven_durable_end = std::clamp(facts_.proven_durable_end, facts_.begin, facts_.end);
+    co_return success();
+}
+
+// Walks the newest segment; when a live writer has begun another one meanwhile, that one too.
+net::awaitable<detailed<void>> view_core::look_at_tail() {
+    if (source_->names().segments.empty()) {
+        co_return success();
+    }
+    segment_cursor cursor(source_->world(), source_->directory(), read_ahead::first_read_bytes * 4);
+    for (log_offset segment = source_->names().segments.back();;) {
+        commit_link link;
+        link.expected = segment;
+        auto opened = co_await cursor.open(segment, source_->log_id_of(segment), link);
+        if (!opened) {
+            co_return opened;
+        }
+        auto event = co_await cursor.next();
+        while (event && event.value().step == format::scan_step::commit) {
+            event = co_await cursor.next();
+        }
+        end_verdict verdict;
+        verdict.kind = end_kind::damaged;  // an unreadable block is no reason not to open the view
+        if (event) {
+            auto judged = co_await judge_end(cursor, *source_, event.value());
+            if (judged) {
+                verdict = std::move(judged).value();
+            } else if (judged.error().code() != errc::unreadable) {
+                co_return judged.error();
+            }
+        } else if (event.error().code() != errc::unreadable) {
+            co_return event.error();
+        }
+        co_await cursor.settle();
+        if (verdict.kind == end_kind::next_segment || verdict.kind == end_kind::moved) {
+            if (source_->names().segments.empty()) {
+                co_return success();
+            }
+            segment = source_->names().segments.back();
+            continue;
+        }
+        const format::segment_prefix& prefix = cursor.prefix();
+        const auto& state = source_->state().current;
+        const auto mark = state ? state->mark : std::optional<format::clean_mark>{};
+        facts_.tail = verdict.kind == end_kind::damaged      ? tail_state::damaged
+                      : verdict.kind == end_kind::unfinished ? tail_state::unfinished
+                                                             : tail_state::clean;
+        facts_.tail_position_bytes = prefix.end_position_bytes;
+        facts_.end = prefix.next;
+        facts_.last_timestamp_us = prefix.last_timestamp_us;
+        facts_.format_version = cursor.header() ? static_cast<std::uint8_t>(cursor.header()->version) : 1;
+        facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark && mark->segment_begin == segment &&
+                                    mark->length_bytes == prefix.end_position_bytes &&
+                                    mark->length_bytes == cursor.length_bytes();
+        // A named successor proves its predecessor whole.
+        facts_.proven_durable_end = facts_.was_closed_cleanly ? prefix.next
+                                    : cursor.is_native()      ? std::max(prefix.last_durable_end, segment)
+                                                              : log_offset{};
+        co_return success();
+    }
+}
+
+}  // namespace log_detail
+}  // namespace caisson

@@ -1,0 +1,25 @@
+// A short run of whole histories in the suite; `simulate` runs the long ones.
+
+#include "simulation/history.hpp"
+#include "simulation/planted_names.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+using namespace caisson::sim;
+
+TEST_CASE("histories of appends, crashes, kills and faults keep the promise", "[simulation]") {
+    std::uint64_t acknowledged = 0;
+    for (std::uint64_t seed = 1; seed <= 1'000; ++seed) {
+        const history_report report = run_history(seed);
+        INFO("seed " << seed);
+        REQUIRE(report.complaint == "");
+        acknowledged += report.acknowledged;
+    }
+    CHECK(acknowledged > 100'000);
+}
+
+TEST_CASE("one seed is one history", "[simulation]") {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        CHECK(run_history(seed).trace_hash == run_history(seed).trace_hash);
+    }
+}
