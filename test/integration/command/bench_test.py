@@ -1,0 +1,79 @@
+# The bench: its keys, its arithmetic, its clean-up. Short runs; no figure is judged here.
+
+import json
+import os
+import unittest
+
+from command_case import CommandCase, ERROR, OK
+
+
+class Bench(CommandCase):
+    def bench(self, *arguments):
+        done = self.caisson("bench", "--directory", self.scratch, "--output-format", "json", *arguments, timeout=120)
+        self.assertEqual((done.code, done.err), (OK, ""))
+        return json.loads(done.out)
+
+    def test_append_reports_with_the_keys_of_fio(self):
+        document = self.bench("--runtime", "200ms", "--iodepth", "8", "--bs", "100", "--segment-size", "64K")
+        write = document["jobs"][0]["write"]
+        self.assertGreater(write["iops"], 0)
+        self.assertEqual(write["io_bytes"], write["total_ios"] * 100)
+        self.assertAlmostEqual(write["bw_bytes"] / (write["iops"] * 100), 1, places=2)
+        clat = write["clat_ns"]
+        self.assertEqual(clat["N"], write["total_ios"])
+        of = clat["percentile"]
+        self.assertLessEqual(clat["min"], of["50.000000"])
+        self.assertLessEqual(of["50.000000"], of["99.000000"])
+        self.assertLessEqual(of["99.000000"], of["99.900000"])
+        self.assertLessEqual(of["99.900000"], clat["max"])
+        own = document["caisson"]
+        self.assertEqual(own["stats"]["records_appended"], write["total_ios"])
+        self.assertGreater(own["rotations"], 0)
+        self.assertIn("appends_outran_preparation", own)
+        self.assertTrue(own["engine"])
+
+    def test_pairs_give_the_median_of_their_ratios(self):
+        document = self.bench("--runtime", "100ms", "--iodepth", "1", "--pairs", "3")
+        pairs = document["pairs"]
+        self.assertEqual(len(pairs), 3)
+        for key in ("clat_p50", "iops", "bw_bytes"):
+            self.assertEqual(document["ratio_median"][key], sorted(pair[key] for pair in pairs)[1])
+        last = pairs[-1]
+        self.assertAlmostEqual(last["iops"], last["ours"]["iops"] / last["bare"]["iops"], places=6)
+
+    def test_size_ends_a_run_before_its_time(self):
+        document = self.bench("--runtime", "60s", "--size", "64K", "--bs", "1K", "--iodepth", "4")
+        self.assertEqual(document["jobs"][0]["write"]["io_bytes"], 64 << 10)
+
+    def test_jobs_and_an_own_thread_add_up(self):
+        document = self.bench("--runtime", "100ms", "--numjobs", "2", "--own-thread", "--iodepth", "4")
+        self.assertGreater(document["jobs"][0]["write"]["total_ios"], 0)
+
+    def test_replay_verifies_what_was_written(self):
+        document = self.bench("--rw", "read", "--size", "4M", "--bs", "1000")
+        self.assertEqual(document["caisson"]["payload_bytes"], document["caisson"]["records"] * 1000)
+        self.assertEqual(document["caisson"]["memory_bytes"], document["jobs"][0]["read"]["io_bytes"])
+        self.assertGreater(document["caisson"]["memory_bw_bytes"], 0)
+
+    def test_open_counts_its_segments(self):
+        document = self.bench("--rw", "open", "--segments", "2,20")
+        self.assertEqual([log["sealed_segments"] for log in document["caisson"]["open"]], [2, 20])
+
+    def test_the_log_of_the_open_bench_is_a_valid_one(self):
+        self.bench("--rw", "open", "--segments", "5", "--keep")
+        scratch = [name for name in os.listdir(self.scratch) if name.startswith("caisson-bench-")]
+        self.log = os.path.join(self.scratch, scratch[0], "segments-5")
+        self.assertEqual(self.caisson("verify", self.log).code, OK)
+        self.assertEqual(len(self.segments()), 6)
+
+    def test_nothing_is_left_behind(self):
+        self.bench("--runtime", "50ms", "--baseline")
+        self.assertEqual(os.listdir(self.scratch), [])
+
+    def test_a_directory_that_is_not_there_is_named(self):
+        done = self.caisson("bench", "--directory", self.log)
+        self.expect_error(done, ERROR, self.log, "--directory")
+
+
+if __name__ == "__main__":
+    unittest.main()

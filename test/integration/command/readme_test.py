@@ -1,0 +1,28 @@
+# The server in README.md is the one that the build compiles, letter for letter; the links lead somewhere.
+
+import os
+import re
+import unittest
+
+ROOT = os.environ.get("CAISSON_SOURCE_ROOT", os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+
+
+def read(*parts):
+    with open(os.path.join(ROOT, *parts), encoding="utf-8") as file:
+        return file.read()
+
+
+class Readme(unittest.TestCase):
+    def test_the_example_is_the_compiled_one(self):
+        blocks = re.findall(r"```cpp\n(.*?)```", read("README.md"), re.DOTALL)
+        self.assertEqual(blocks, [read("examples", "append_server.cpp")])
+
+    def test_links_lead_to_files(self):
+        links = re.findall(r"\]\(([^)]+)\)", read("README.md"))
+        self.assertGreater(len(links), 5)
+        for link in links:
+            self.assertTrue(os.path.exists(os.path.join(ROOT, link)), link)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,250 @@
+// `caisson bench`: the speed of this machine's disk through Caisson, and beside it the speed of the
+// same disk through a bare io_uring loop, because absolute numbers of a shared machine mean little.
+// Knows nothing about how jobs measure.
+
+#include "tools/bench/bench_append.hpp"
+#include "tools/bench/bench_baseline.hpp"
+#include "tools/bench/bench_open.hpp"
+#include "tools/bench/bench_options.hpp"
+#include "tools/bench/bench_read.hpp"
+#include "tools/bench/bench_report.hpp"
+#include "tools/command.hpp"
+#include "tools/json.hpp"
+#include "tools/options_text.hpp"
+#include "tools/output.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace caisson::tools {
+namespace {
+
+// Enough that a replay takes longer than its start, and does not fit into any cache.
+constexpr std::uint64_t replay_size_bytes = std::uint64_t{256} << 20;
+
+exit_code give_up(const failure& problem) { return fail("bench", {}, problem.code(), problem); }
+
+exit_code finish(output& out, const bench_options& options, const json::object& document) {
+    if (options.json) {
+        put_json_pretty(out, document);
+    }
+    if (const error_code failed = out.flush()) {
+        print_error("bench", "standard output: " + failed.message());
+        return exit_code::error;
+    }
+    return exit_code::ok;
+}
+
+exit_code bench_append(const bench_options& options) {
+    output out(STDOUT_FILENO);
+    std::vector<measured_pair> pairs;
+    for (std::uint32_t i = 0; i < options.pairs; ++i) {
+        auto scratch = scratch_directory::create(options.directory, options.keep);
+        if (!scratch) {
+            return give_up(scratch.error());
+        }
+        auto ours = run_append_jobs(options, scratch.value().path());
+        if (!ours) {
+            return give_up(ours.error());
+        }
+        measured_pair pair{std::move(ours).value(), std::nullopt};
+        if (options.baseline) {
+            auto bare =
+                run_baseline(options, scratch.value().path(), pair.ours.stats.bytes_written);
+            if (!bare) {
+                return give_up(bare.error());
+            }
+            pair.bare = std::move(bare).value();
+        }
+        if (!options.json) {
+            put_append_text(out, options, pair);
+            out.flush();
+        }
+        pairs.push_back(std::move(pair));
+    }
+    if (options.baseline && options.pairs > 1 && !options.json) {
+        put_ratio_text(out, pairs);
+    }
+    return finish(out, options, options.json ? append_to_json(options, pairs) : json::object());
+}
+
+exit_code bench_bare(const bench_options& options) {
+    auto scratch = scratch_directory::create(options.directory, options.keep);
+    if (!scratch) {
+        return give_up(scratch.error());
+    }
+    const auto bare = run_baseline(options, scratch.value().path(), options.size_bytes);
+    if (!bare) {
+        return give_up(bare.error());
+    }
+    output out(STDOUT_FILENO);
+    if (!options.json) {
+        put_bare_text(out, options, bare.value());
+    }
+    return finish(out, options,
+                  options.json ? bare_to_json(options, bare.value()) : json::object());
+}
+
+exit_code bench_read(bench_options options) {
+    std::optional<scratch_directory> scratch;
+    if (options.log_directory.empty()) {
+        auto made = scratch_directory::create(options.directory, options.keep);
+        if (!made) {
+            return give_up(made.error());
+        }
+        scratch.emplace(std::move(made).value());
+        options.numjobs = 1;
+        options.size_bytes = options.size_bytes == 0 ? replay_size_bytes : options.size_bytes;
+        options.runtime = std::chrono::hours{1};  // the size ends it
+        const auto written = run_append_jobs(options, scratch->path());
+        if (!written) {
+            return give_up(written.error());
+        }
+        options.log_directory = scratch->path() + "/job-0";
+    }
+    const auto disk = run_replay(options.log_directory);
+    if (!disk) {
+        return give_up(disk.error());
+    }
+    const auto memory = run_memory_replay(options.log_directory);
+    if (!memory) {
+        return give_up(memory.error());
+    }
+    output out(STDOUT_FILENO);
+    if (!options.json) {
+        put_read_text(out, disk.value(), memory.value());
+    }
+    return finish(out, options,
+                  options.json ? read_to_json(options, disk.value(), memory.value())
+                               : json::object());
+}
+
+exit_code bench_open(const bench_options& options) {
+    auto scratch = scratch_directory::create(options.directory, options.keep);
+    if (!scratch) {
+        return give_up(scratch.error());
+    }
+    std::vector<open_figures> logs;
+    for (const std::uint32_t segments : options.segments) {
+        auto opened = run_open_job(scratch.value().path(), segments);
+        if (!opened) {
+            return give_up(opened.error());
+        }
+        logs.push_back(opened.value());
+    }
+    output out(STDOUT_FILENO);
+    if (!options.json) {
+        put_open_text(out, logs);
+    }
+    return finish(out, options, options.json ? open_to_json(logs) : json::object());
+}
+
+exit_code bench(bench_options options) {
+    if (options.baseline_block_size_bytes == 0) {
+        options.baseline_block_size_bytes =
+            std::max<std::uint64_t>((options.block_size_bytes + 4095) / 4096, 1) * 4096;
+    }
+    switch (options.kind) {
+    case bench_kind::append: return bench_append(options);
+    case bench_kind::read: return bench_read(std::move(options));
+    case bench_kind::open: return bench_open(options);
+    case bench_kind::bare: return bench_bare(options);
+    }
+    return exit_code::error;
+}
+
+void add_job_options(CLI::App& verb, bench_options& options) {
+    const std::map<std::string, bench_kind> kinds = {{"append", bench_kind::append},
+                                                     {"read", bench_kind::read},
+                                                     {"open", bench_kind::open},
+                                                     {"bare", bench_kind::bare}};
+    verb.add_option("--rw", options.kind, "What is measured [append]")
+        ->transform(CLI::CheckedTransformer(kinds).description(""))
+        ->type_name("append|read|open|bare");
+    verb.add_option("--directory", options.directory,
+                    "Where fresh logs are made, on the disk to measure")
+        ->capture_default_str();
+    add_size_option(verb, "--bs", options.block_size_bytes, "Payload bytes of an append [128]");
+    verb.add_option("--iodepth", options.iodepth,
+                    "Appends in flight: coroutines that append in a loop")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1U << 20));
+    verb.add_option("--numjobs", options.numjobs,
+                    "Engines, each on a thread and with a log of its own")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 256U));
+    add_duration_option(verb, "--runtime", options.runtime, "How long to append [3s]");
+    add_size_option(verb, "--size", options.size_bytes,
+                    "Stop after so many payload bytes [no limit; read: 256M]");
+    add_size_option(verb, "--segment-size", options.segment_size_bytes,
+                    "Bytes a segment file may have [64M]");
+    verb.add_flag("--own-thread", options.own_thread,
+                  "Engine on a thread of its own, appends on another");
+    verb.add_flag("--keep", options.keep, "Leave the logs where they are");
+    verb.add_option("--log", options.log_directory, "read: replay this log instead of writing one")
+        ->type_name("DIR");
+    verb.add_option("--segments", options.segments, "open: sealed segments of each log [10,10000]")
+        ->delimiter(',')
+        ->type_name("N,N")
+        ->check(CLI::Range(1U, 1'000'000U));
+}
+
+void add_comparison_options(CLI::App& verb, bench_options& options) {
+    verb.add_flag("--baseline", options.baseline,
+                  "Run the bare io_uring loop right after, and print the ratios");
+    verb.add_option("--pairs", options.pairs,
+                    "Pairs of runs; their ratios and the median [1]; implies --baseline")
+        ->check(CLI::Range(1U, 1000U))
+        ->each([&options](const std::string&) { options.baseline = true; });
+    add_size_option(verb, "--baseline-bs", options.baseline_block_size_bytes,
+                    "Bytes of a bare write [--bs, rounded up to 4096]");
+    verb.add_option("--baseline-iodepth", options.baseline_iodepth, "Bare writes in flight")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 4096U));
+    verb.add_option_function<std::string>(
+            "--output-format",
+            [&options](const std::string& form) { options.json = form == "json"; },
+            "How results are printed [normal]")
+        ->check(CLI::IsMember({"normal", "json"}).description(""))
+        ->type_name("normal|json");
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, chosen_command& chosen) {
+    const auto options = std::make_shared<bench_options>();
+    CLI::App* verb =
+        app.add_subcommand("bench", "Measure appends, replay and open on this machine");
+    add_job_options(*verb, *options);
+    add_comparison_options(*verb, *options);
+    verb->footer(
+        R"(append: iops are acknowledged appends a second, clat is append to durable.
+read: a log is written, then replayed with verification from the disk and from
+memory. open: what each further sealed segment adds to an open. bare: the
+baseline alone, O_DIRECT and RWF_DSYNC over a preallocated, zero-written file.
+JSON has fio's keys (jobs[0].write.iops, .bw_bytes, .clat_ns.percentile).
+Compare runs of one machine only as ratios of adjacent runs: --pairs=5.
+
+Examples:
+  caisson bench --directory=/var/tmp --bs=128 --iodepth=64 --runtime=3
+  caisson bench --directory=/var/tmp --iodepth=1 --pairs=5
+  caisson bench --directory=/var/tmp --bs=16K --pairs=5 \
+                --baseline-bs=256K --baseline-iodepth=4
+  caisson bench --rw=read --directory=/var/tmp --size=1G --output-format=json
+  caisson bench --rw=open --directory=/var/tmp --segments=10,10000)");
+    verb->callback([options, &chosen] {
+        chosen = [options] {
+            return bench(*options);
+        };
+    });
+}
+
+}  // namespace caisson::tools

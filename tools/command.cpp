@@ -1,0 +1,89 @@
+// How errors reach the person at the terminal: one line, the thing first, the cure last.
+
+#include "tools/command.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace caisson::tools {
+namespace {
+
+// What to do about an error that comes without a story of its own.
+std::string_view cure_of(const error_code& code) noexcept {
+    if (code == errc::log_not_found) {
+        return "check the path; 'caisson append' creates a log";
+    }
+    if (code == errc::locked) {
+        return "close the program that has the log open, or wait until the kernel has finished its "
+               "writes";
+    }
+    if (code == errc::foreign_log) {
+        return "'caisson cat', 'dump', 'stat' and 'verify' read it; append to a log of its own";
+    }
+    if (code == errc::not_a_directory || code == boost::system::errc::not_a_directory) {
+        return "name the directory of the log";
+    }
+    if (code == errc::uring_unavailable) {
+        return "allow io_uring (sysctl kernel.io_uring_disabled=0; container seccomp profile)";
+    }
+    if (code == condition::corrupt) {
+        return "nothing was changed; 'caisson verify' lists every finding";
+    }
+    if (code == condition::no_space) {
+        return "free some space (or raise the file size limit) and run the command again";
+    }
+    if (code == boost::system::errc::read_only_file_system ||
+        code == boost::system::errc::permission_denied) {
+        return "make the directory writable, or use the verbs that only read";
+    }
+    return {};
+}
+
+}  // namespace
+
+exit_code to_exit_code(const error_code& code) noexcept {
+    if (!code) {
+        return exit_code::ok;
+    }
+    if (code == errc::torn_tail) {
+        return exit_code::torn_tail;
+    }
+    return code == condition::corrupt ? exit_code::damage : exit_code::error;
+}
+
+std::string describe_error(std::string_view subject, const error_code& code,
+                           const std::optional<failure>& story) {
+    std::string text = story ? story->message() : code.message();
+    const std::string_view cure = cure_of(code);
+    if (!cure.empty() && (!story || story->advice().empty())) {
+        text += "; ";
+        text += cure;
+    }
+    if (subject.empty() || text.find(subject) != std::string::npos) {
+        return text;
+    }
+    return std::string(subject) + ": " + text;
+}
+
+void print_error(std::string_view verb, std::string_view text) {
+    std::string line = "caisson ";
+    line += verb;
+    line += ": ";
+    for (const char c : text) {
+        line += c == '\n' ? ' ' : c;  // one line, whatever a message holds
+    }
+    line += '\n';
+    // One write, so that lines of several processes do not mix. Nobody is left to tell when it
+    // fails.
+    while (::write(STDERR_FILENO, line.data(), line.size()) < 0 && errno == EINTR) {
+    }
+}
+
+exit_code fail(std::string_view verb, std::string_view subject, const error_code& code,
+               const std::optional<failure>& story) {
+    print_error(verb, describe_error(subject, code, story));
+    return to_exit_code(code);
+}
+
+}  // namespace caisson::tools

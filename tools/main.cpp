@@ -1,0 +1,84 @@
+// The `caisson` command: parses the command line and hands over to one verb. Knows nothing about
+// logs.
+
+#include "tools/command.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+
+namespace {
+
+using caisson::tools::chosen_command;
+using caisson::tools::exit_code;
+
+constexpr const char* overview =
+    R"(Exit codes: 0 ok, 1 error, 2 damage found, 3 nothing worse than an unfinished
+write at the end.
+
+Examples:
+  printf 'one\ntwo\n' | caisson append LOG   two durable records; prints 0 and 1
+  caisson cat LOG --from 1                    prints "two"
+  caisson verify LOG                          checks every byte, changes nothing
+  caisson stat LOG --json                     what the log holds, for scripts
+  caisson bench --directory=. --baseline      this disk, with Caisson and without)";
+
+void ignore(int signal_number) {
+    // A write beyond RLIMIT_FSIZE, or to a pipe that nobody reads, is an error to report, not a
+    // reason to be killed.
+    std::signal(signal_number, SIG_IGN);
+}
+
+// CLI11's own message is several lines; scripts and people want one that says what to do.
+int report_usage_error(const CLI::App& app, const CLI::ParseError& problem) {
+    std::string verb;
+    for (const CLI::App* used : app.get_subcommands()) {
+        verb = used->get_name();
+    }
+    const std::string help = verb.empty() ? "caisson --help" : "caisson " + verb + " --help";
+    caisson::tools::print_error(verb.empty() ? "usage" : verb,
+                                std::string(problem.what()) + "; see '" + help + "'");
+    return static_cast<int>(exit_code::error);
+}
+
+int run(int argc, char** argv) {
+    CLI::App app{"Caisson: durable, append-only logs.", "caisson"};
+    app.footer(overview);
+    app.require_subcommand(1);
+    app.set_version_flag("--version", std::string("caisson ") + CAISSON_VERSION);
+    app.get_formatter()->column_width(34);
+
+    chosen_command chosen;
+    caisson::tools::add_append_command(app, chosen);
+    caisson::tools::add_cat_command(app, chosen);
+    caisson::tools::add_verify_command(app, chosen);
+    caisson::tools::add_dump_command(app, chosen);
+    caisson::tools::add_stat_command(app, chosen);
+    caisson::tools::add_format_command(app, chosen);
+    caisson::tools::add_bench_command(app, chosen);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& outcome) {
+        // Help and version arrive as exceptions too.
+        return outcome.get_exit_code() == 0 ? app.exit(outcome) : report_usage_error(app, outcome);
+    }
+    return static_cast<int>(chosen());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    ignore(SIGXFSZ);
+    ignore(SIGPIPE);
+    try {
+        return run(argc, argv);
+    } catch (const std::exception&
+                 problem) {  // out of memory, out of threads: nothing a verb could handle better
+        caisson::tools::print_error("internal error", problem.what());
+        return static_cast<int>(exit_code::error);
+    }
+}

@@ -1,0 +1,55 @@
+// Opening for reading, and what can be wrong with a range.
+
+#include "tools/read_only.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <utility>
+
+namespace caisson::tools {
+
+void add_range_options(CLI::App& verb, offset_range& range) {
+    verb.add_option("--from", range.begin, "First offset [the log's first]")->type_name("OFFSET");
+    verb.add_option("--to", range.end, "Offset to stop before [the log's end]")
+        ->type_name("OFFSET");
+}
+
+bool check_range(std::string_view verb, const std::string& directory, const offset_range& range,
+                 const log_view& view) {
+    const log_offset from = range.begin_or(view.begin());
+    const log_offset to = range.end_or(view.end());
+    if (view.begin() <= from && from <= to && to <= view.end()) {
+        return true;
+    }
+    std::string text = directory + ": ";
+    if (from > to && range.begin && range.end) {
+        text += "--from " + std::to_string(from.value()) + " lies above --to " +
+                std::to_string(to.value()) + "; a range is written [from, to)";
+    } else {
+        const bool is_from = from < view.begin() || from > view.end();
+        text += std::string("offset out of range: ") + (is_from ? "--from " : "--to ") +
+                std::to_string(is_from ? from.value() : to.value()) + "; the log holds [" +
+                std::to_string(view.begin().value()) + ", " + std::to_string(view.end().value()) +
+                ")";
+    }
+    print_error(verb, text);
+    return false;
+}
+
+net::awaitable<result<log_view>> open_view(std::string_view verb, std::string directory,
+                                           engine& machine) {
+    open_report found;
+    result<log_view> view = co_await machine.async_open_view(directory, &found);
+    if (!view) {
+        fail(verb, directory, view.error(), found.refused);
+    }
+    co_return view;
+}
+
+exit_code run_read_only(std::string_view verb, const session_work& work) {
+    std::signal(SIGPIPE, SIG_DFL);
+    return run_session(verb, work);
+}
+
+}  // namespace caisson::tools
