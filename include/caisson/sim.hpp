@@ -1,7 +1,8 @@
 #pragma once
-// The simulated world: one seed gives one history of handlers, time, I/O and faults, the same on every machine. Crash
-// your own server in it: build everything on `world::executor()`, step, cut the power, start again, compare.
-// Knows nothing about logs. Read docs/simulation.md for what a crash may and may not take.
+// The simulated world: one seed gives one history of handlers, time, I/O and faults, the same on
+// every machine. Crash your own server in it: build everything on `world::executor()`, step, cut
+// the power, start again, compare. Knows nothing about logs. Read docs/simulation.md for what a
+// crash may and may not take.
 
 #include <caisson/config.hpp>
 
@@ -25,36 +26,43 @@ namespace caisson::sim {
 
 /// Which unsynced sectors, lengths and cuts a power cut keeps.
 enum class survival : std::uint8_t {
-    by_seed,    ///< one of the others, drawn anew at every power cut
-    nothing,    ///< only what is durable
-    everything, ///< all that was completed or on its way
-    each,       ///< each sector version by itself, with `survival_percent`
-    prefix,     ///< what was written before a random moment
-    suffix,     ///< what was written after a random moment
+    by_seed,     ///< one of the others, drawn anew at every power cut
+    nothing,     ///< only what is durable
+    everything,  ///< all that was completed or on its way
+    each,        ///< each sector version by itself, with `survival_percent`
+    prefix,      ///< what was written before a random moment
+    suffix,      ///< what was written after a random moment
 };
 
-/// Which unsynced directory changes a power cut keeps. A rename within one directory is always whole.
+/// Which unsynced directory changes a power cut keeps. A rename within one directory is always
+/// whole.
 enum class name_survival : std::uint8_t {
-    by_seed, ///< one of the others, drawn anew at every power cut
-    nothing, ///< only what is durable
-    prefix,  ///< the changes before a random moment, as a journal keeps them
-    subset,  ///< any subset in which every change finds the names it needs
+    by_seed,  ///< one of the others, drawn anew at every power cut
+    nothing,  ///< only what is durable
+    prefix,   ///< the changes before a random moment, as a journal keeps them
+    subset,   ///< any subset in which every change finds the names it needs
 };
 
-/// What the world is like. The constructor gives a quiet, ordinary machine; `from_seed` an unfriendly random one.
+/// What the world is like. The constructor gives a quiet, ordinary machine; `from_seed` an
+/// unfriendly random one.
 struct world_options {
     world_options() noexcept {}
-    /// Draws sector size, survival modes and the distribution of latencies; leaves faults and controls off.
+    /// Draws sector size, survival modes and the distribution of latencies; leaves faults and
+    /// controls off.
     [[nodiscard]] static world_options from_seed(std::uint64_t seed) noexcept;
 
-    std::uint32_t sector_size_bytes = 512; ///< what the device writes whole or not at all: 512 or 4096
-    std::uint32_t block_size_bytes = 4096; ///< direct I/O alignment and unit of space, a power of two >= 512
+    /// what the device writes whole or not at all: 512 or 4096
+    std::uint32_t sector_size_bytes = 512;
+    /// direct I/O alignment and unit of space, a power of two >= 512
+    std::uint32_t block_size_bytes = 4096;
     survival data = survival::by_seed;
     std::uint32_t survival_percent = 50;
     name_survival names = name_survival::by_seed;
-    /// A sector under way at the power cut may hold garbage in those bytes that the write was to change.
+    /// A sector under way at the power cut may hold garbage in those bytes that the write was to
+    /// change.
     bool garble_in_flight = true;
-    /// Control: a sector under way or unsynced may be garbage as a whole. Breaks every log that rewrites a block.
+    /// Control: a sector under way or unsynced may be garbage as a whole. Breaks every log that
+    ///          rewrites a block.
     bool rewrite_may_garble = false;
     /// A kept length over lost data shows garbage instead of zeros.
     bool stale_garbage = false;
@@ -65,21 +73,22 @@ struct world_options {
 
     std::uint64_t latency_ns_min = 10'000;
     std::uint64_t latency_ns_max = 200'000;
-    std::uint64_t stall_ns_max = 50'000'000; ///< how long a rare operation hangs
+    std::uint64_t stall_ns_max = 50'000'000;  ///< how long a rare operation hangs
     std::uint32_t stalls_per_million = 1'000;
-    /// How often an event of the future is taken although handlers are ready: the processor was slow.
+    /// How often an event of the future is taken although handlers are ready: the processor was
+    /// slow.
     std::uint32_t early_events_per_million = 30'000;
 
     const char* file_system_name = "simulated";
     bool keeps_data = true;
-    bool copies_on_write = false; ///< also: overwriting needs free space
+    bool copies_on_write = false;  ///< also: overwriting needs free space
     bool supports_direct = true;
     bool supports_allocate = true;
     std::uint64_t wall_us_at_start = 1'700'000'000'000'000;
 };
 
 enum class operation_kind : std::uint8_t {
-    any, ///< for faults only: whichever
+    any,  ///< for faults only: whichever
     open_root,
     open_directory,
     list,
@@ -98,28 +107,44 @@ enum class operation_kind : std::uint8_t {
 };
 inline constexpr std::size_t operation_kind_count = 16;
 
-/// One fault to come: hits the `nth` operation of `kind` started after `world::inject` (1 is the next one).
+/// One fault to come: hits the `nth` operation of `kind` started after `world::inject` (1 is the
+/// next one).
 ///
 /// Example: `fault(operation_kind::sync, 3).fails_with(EIO)`.
 class fault {
 public:
     enum class effect : std::uint8_t {
-        error,       ///< the operation fails; a write may have landed in part, a failed sync drops its data
-        stuck,       ///< never completes, whatever is cancelled
-        short_count, ///< transfers less than asked, at least one block
-        lost,        ///< a write reports success and does nothing
-        misdirected, ///< a write lands one length further
-        flipped_bit, ///< one bit of what is read or written is wrong
-        slow,        ///< takes `stall_ns_max`
+        /// the operation fails; a write may have landed in part, a failed sync drops its data
+        error,
+        stuck,        ///< never completes, whatever is cancelled
+        short_count,  ///< transfers less than asked, at least one block
+        lost,         ///< a write reports success and does nothing
+        misdirected,  ///< a write lands one length further
+        flipped_bit,  ///< one bit of what is read or written is wrong
+        slow,         ///< takes `stall_ns_max`
     };
 
     explicit fault(operation_kind kind, std::uint64_t nth = 1) noexcept : kind_(kind), nth_(nth) {}
-    fault&& fails_with(int error_number) && { effect_ = effect::error; error_ = error_number; return std::move(*this); }
-    fault&& does(effect what) && { effect_ = what; return std::move(*this); }
-    /// Only operations on a file or directory of this name (last component; the old name of a rename).
-    fault&& on(std::string name) && { name_ = std::move(name); return std::move(*this); }
+    fault&& fails_with(int error_number) && {
+        effect_ = effect::error;
+        error_ = error_number;
+        return std::move(*this);
+    }
+    fault&& does(effect what) && {
+        effect_ = what;
+        return std::move(*this);
+    }
+    /// Only operations on a file or directory of this name (last component; the old name of a
+    /// rename).
+    fault&& on(std::string name) && {
+        name_ = std::move(name);
+        return std::move(*this);
+    }
     /// Also every later one.
-    fault&& from_then_on() && { lasts_ = true; return std::move(*this); }
+    fault&& from_then_on() && {
+        lasts_ = true;
+        return std::move(*this);
+    }
 
     [[nodiscard]] operation_kind kind() const noexcept { return kind_; }
     [[nodiscard]] std::uint64_t nth() const noexcept { return nth_; }
@@ -132,7 +157,7 @@ private:
     operation_kind kind_;
     std::uint64_t nth_;
     effect effect_ = effect::error;
-    int error_ = 5; // EIO
+    int error_ = 5;  // EIO
     std::string name_;
     bool lasts_ = false;
 };
@@ -143,14 +168,16 @@ struct fault_rates {
     std::uint32_t read_errors = 0;
     std::uint32_t write_errors = 0;
     std::uint32_t sync_errors = 0;
-    std::uint32_t name_errors = 0; ///< create, rename, unlink, directory sync
-    std::uint32_t interruptions = 0; ///< -EINTR or -EAGAIN from a read or write that did nothing
+    std::uint32_t name_errors = 0;    ///< create, rename, unlink, directory sync
+    std::uint32_t interruptions = 0;  ///< -EINTR or -EAGAIN from a read or write that did nothing
     std::uint32_t short_transfers = 0;
 };
 
-/// The whole content of a disk: what is durable and every change that is not. A value: copy it, crash the copies.
+/// The whole content of a disk: what is durable and every change that is not. A value: copy it,
+/// crash the copies.
 ///
-/// Paths are absolute. Views: `now` is what direct reads of the running system see, `durable` what survives anyhow.
+/// Paths are absolute. Views: `now` is what direct reads of the running system see, `durable` what
+/// survives anyhow.
 class disk_image {
 public:
     enum class view : std::uint8_t { now, durable };
@@ -162,14 +189,17 @@ public:
     disk_image& operator=(disk_image&& other) noexcept;
     ~disk_image();
 
-    /// A power cut: chooses by `seed` among what `mode` and `names` allow; afterwards everything left is durable.
+    /// A power cut: chooses by `seed` among what `mode` and `names` allow; afterwards everything
+    /// left is durable.
     void crash(std::uint64_t seed, survival mode, name_survival names);
     /// Makes everything durable.
     void settle();
 
-    [[nodiscard]] std::optional<std::vector<std::byte>> read_file(std::string_view path, view which = view::now) const;
+    [[nodiscard]] std::optional<std::vector<std::byte>> read_file(std::string_view path,
+                                                                  view which = view::now) const;
     /// Names in a directory, sorted; nothing when it does not exist.
-    [[nodiscard]] std::optional<std::vector<std::string>> list(std::string_view path, view which = view::now) const;
+    [[nodiscard]] std::optional<std::vector<std::string>> list(std::string_view path,
+                                                               view which = view::now) const;
     [[nodiscard]] bool exists(std::string_view path, view which = view::now) const;
 
     // Crafting, durable at once. False when the path cannot be used that way.
@@ -202,20 +232,22 @@ private:
 /// What happened so far, for assertions about the code under test.
 struct world_counters {
     std::uint64_t steps = 0;
-    std::uint64_t operations = 0; ///< started on the disk
+    std::uint64_t operations = 0;  ///< started on the disk
     std::uint64_t operations_by_kind[operation_kind_count] = {};
     std::uint64_t power_cuts = 0;
     std::uint64_t kills = 0;
-    std::uint64_t zombie_writes = 0;   ///< landed after their process was dead
-    std::uint64_t races = 0;           ///< two writes in flight to one sector
-    std::uint64_t buffers_changed = 0; ///< a buffer was modified while a write of it was in flight
-    std::uint64_t faults = 0;          ///< injected ones that happened
+    std::uint64_t zombie_writes = 0;    ///< landed after their process was dead
+    std::uint64_t races = 0;            ///< two writes in flight to one sector
+    std::uint64_t buffers_changed = 0;  ///< a buffer was modified while a write of it was in flight
+    std::uint64_t faults = 0;           ///< injected ones that happened
 };
 
-/// A machine with one disk, and the process on it. One thread. Outlives everything that was built on it.
+/// A machine with one disk, and the process on it. One thread. Outlives everything that was built
+/// on it.
 ///
-/// Lives: the constructor begins the first; `crash` or `kill` ends one, `power_on` begins the next. Ending destroys
-/// every pending handler without running it and abandons every operation; then destroy the objects that lived there.
+/// Lives: the constructor begins the first; `crash` or `kill` ends one, `power_on` begins the next.
+/// Ending destroys every pending handler without running it and abandons every operation; then
+/// destroy the objects that lived there.
 class world {
 public:
     explicit world(std::uint64_t seed, const world_options& options = {});
@@ -225,14 +257,17 @@ public:
 
     /// The executor of the present life. Handlers given to it run in an order chosen by the seed.
     [[nodiscard]] net::any_io_executor executor() const;
-    /// The seams of the present life, for the engine. Valid until the world is destroyed, dead after the life's end.
+    /// The seams of the present life, for the engine. Valid until the world is destroyed, dead
+    /// after the life's end.
     [[nodiscard]] io::environment& environment() noexcept;
 
-    /// Runs one ready handler; when there is none, goes on in time to the next event. False: there is nothing to do.
+    /// Runs one ready handler; when there is none, goes on in time to the next event. False: there
+    /// is nothing to do.
     bool step();
     /// Steps until nothing is left.
     void run();
-    /// Steps until `duration_ns` of virtual time are over, or nothing is left; the clock then stands at that moment.
+    /// Steps until `duration_ns` of virtual time are over, or nothing is left; the clock then
+    /// stands at that moment.
     void run_for(std::uint64_t duration_ns);
     [[nodiscard]] bool idle() const noexcept;
 
@@ -244,7 +279,8 @@ public:
     void crash();
     /// As `crash()`, with this choice of what survives.
     void crash(survival mode, name_survival names);
-    /// The process dies (SIGKILL), the machine goes on: what was submitted may land later, in the next life.
+    /// The process dies (SIGKILL), the machine goes on: what was submitted may land later, in the
+    /// next life.
     void kill();
     /// Begins the next life, some time later.
     void power_on();
@@ -264,12 +300,15 @@ public:
 
     /// The disk as it is. Operations in flight are not part of it; see `snapshot`.
     [[nodiscard]] disk_image& disk() noexcept;
-    /// A copy in which operations in flight are unsynced changes: what a power cut now would start from.
+    /// A copy in which operations in flight are unsynced changes: what a power cut now would start
+    /// from.
     [[nodiscard]] disk_image snapshot() const;
-    /// Puts another content in place, made with the same sector and block size. Only while powered off.
+    /// Puts another content in place, made with the same sector and block size. Only while powered
+    /// off.
     void replace_disk(disk_image content);
 
-    /// Equal for equal histories: choices, times, and every operation's kind, place, bytes and outcome.
+    /// Equal for equal histories: choices, times, and every operation's kind, place, bytes and
+    /// outcome.
     [[nodiscard]] std::uint64_t trace_hash() const noexcept;
     [[nodiscard]] const world_counters& counters() const noexcept;
 

@@ -1,5 +1,6 @@
 #pragma once
-// Half-open ranges of bytes or sectors, and sets of them kept as short vectors. Knows nothing about files.
+// Half-open ranges of bytes or sectors, and sets of them kept as short vectors. Knows nothing about
+// files.
 
 #include <algorithm>
 #include <cstdint>

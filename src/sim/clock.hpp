@@ -1,5 +1,6 @@
 #pragma once
-// The seams for time and randomness in the simulated world: virtual time, a wall clock that tests may move, seeded bits.
+// The seams for time and randomness in the simulated world: virtual time, a wall clock that tests
+// may move, seeded bits.
 
 #include "base/prng.hpp"
 #include "io/clock.hpp"
@@ -33,11 +34,17 @@ class simulated_clock final : public io::clock {
 public:
     simulated_clock(scheduler& on, const life_state& life, std::uint64_t wall_us_at_start,
                     const std::int64_t& wall_jump_us) noexcept
-        : scheduler_(on), life_(life), wall_us_at_start_(wall_us_at_start), wall_jump_us_(wall_jump_us) {}
+        : scheduler_(on),
+          life_(life),
+          wall_us_at_start_(wall_us_at_start),
+          wall_jump_us_(wall_jump_us) {}
 
-    [[nodiscard]] std::uint64_t monotonic_ns() const noexcept override { return scheduler_.now_ns(); }
+    [[nodiscard]] std::uint64_t monotonic_ns() const noexcept override {
+        return scheduler_.now_ns();
+    }
     [[nodiscard]] std::uint64_t wall_us() const noexcept override {
-        return wall_us_at_start_ + scheduler_.now_ns() / 1000 + static_cast<std::uint64_t>(wall_jump_us_);
+        return wall_us_at_start_ + scheduler_.now_ns() / 1000 +
+               static_cast<std::uint64_t>(wall_jump_us_);
     }
     void start_sleep(io::operation& op, std::uint64_t duration_ns) override;
     void cancel_sleep(io::operation& op) override;
@@ -46,7 +53,7 @@ private:
     scheduler& scheduler_;
     const life_state& life_;
     std::uint64_t wall_us_at_start_;
-    const std::int64_t& wall_jump_us_; // of the world: outlives this life
+    const std::int64_t& wall_jump_us_;  // of the world: outlives this life
 };
 
 class simulated_random final : public io::random {

@@ -12,22 +12,28 @@ std::uint64_t draw_between(prng& random, std::uint64_t begin, std::uint64_t end)
 
 }  // namespace
 
-crash_choice::crash_choice(std::uint64_t seed, survival data, name_survival names, const world_options& options,
-                           std::uint64_t sequence_begin, std::uint64_t sequence_end)
-    : random_(seed), data_(data), names_(names), percent_(options.survival_percent),
-      garble_in_flight_(options.garble_in_flight), rewrite_may_garble_(options.rewrite_may_garble),
+crash_choice::crash_choice(std::uint64_t seed, survival data, name_survival names,
+                           const world_options& options, std::uint64_t sequence_begin,
+                           std::uint64_t sequence_end)
+    : random_(seed),
+      data_(data),
+      names_(names),
+      percent_(options.survival_percent),
+      garble_in_flight_(options.garble_in_flight),
+      rewrite_may_garble_(options.rewrite_may_garble),
       stale_garbage_(options.stale_garbage) {
     if (data_ == survival::by_seed) {
         // `each` three times: few, half and most sectors find different bugs.
-        constexpr std::array modes = {survival::nothing, survival::everything, survival::prefix, survival::suffix,
-                                      survival::each,    survival::each,       survival::each};
+        constexpr std::array modes = {survival::nothing, survival::everything, survival::prefix,
+                                      survival::suffix,  survival::each,       survival::each,
+                                      survival::each};
         constexpr std::array<std::uint32_t, 3> percents = {10, 50, 90};
         data_ = modes[random_.below(modes.size())];
         percent_ = percents[random_.below(percents.size())];
     }
     if (names_ == name_survival::by_seed) {
-        constexpr std::array modes = {name_survival::nothing, name_survival::prefix, name_survival::subset,
-                                      name_survival::subset};
+        constexpr std::array modes = {name_survival::nothing, name_survival::prefix,
+                                      name_survival::subset, name_survival::subset};
         names_ = modes[random_.below(modes.size())];
     }
     data_cut_ = draw_between(random_, sequence_begin, sequence_end);
@@ -37,7 +43,8 @@ crash_choice::crash_choice(std::uint64_t seed, survival data, name_survival name
 
 bool crash_choice::keeps_data(std::uint64_t sequence, std::uint64_t index, std::uint64_t count) {
     // Of `count` sectors 0 to `count` come before the moment.
-    const bool is_before = sequence < data_cut_ || (sequence == data_cut_ && index < inner_cut_ * (count + 1) / 1024);
+    const bool is_before =
+        sequence < data_cut_ || (sequence == data_cut_ && index < inner_cut_ * (count + 1) / 1024);
     switch (data_) {
     case survival::nothing: return false;
     case survival::everything: return true;

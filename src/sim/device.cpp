@@ -10,7 +10,9 @@ namespace caisson::sim {
 
 namespace {
 
-bool is_stuck(const request& what) { return what.fate.is_hit && what.fate.what == fault::effect::stuck; }
+bool is_stuck(const request& what) {
+    return what.fate.is_hit && what.fate.what == fault::effect::stuck;
+}
 
 /// Whether the kernel finishes it although its process is dead: what changes the disk.
 bool outlives_process(operation_kind kind) {
@@ -62,10 +64,15 @@ std::unique_ptr<request> request::make_zombie(life_state& kernel) const {
     return zombie;
 }
 
-device::device(scheduler& on, storage& content, world_counters& counters, const world_options& options,
-               std::uint64_t seed)
-    : scheduler_(on), storage_(content), counters_(counters), options_(options), random_(seed),
-      faults_(mix(seed, 1)), capacity_error_(ENOSPC) {
+device::device(scheduler& on, storage& content, world_counters& counters,
+               const world_options& options, std::uint64_t seed)
+    : scheduler_(on),
+      storage_(content),
+      counters_(counters),
+      options_(options),
+      random_(seed),
+      faults_(mix(seed, 1)),
+      capacity_error_(ENOSPC) {
     traits_.name = options.file_system_name;
     traits_.block_size_bytes = options.block_size_bytes;
     traits_.keeps_data = options.keeps_data;
@@ -93,7 +100,8 @@ std::uint64_t device::draw_latency(const request& what) {
     return latency;
 }
 
-void device::start(life_state& life, io::operation& op, request_data asked, std::int64_t preset_outcome) {
+void device::start(life_state& life, io::operation& op, request_data asked,
+                   std::int64_t preset_outcome) {
     auto started = std::make_unique<request>(*this, life, &op, std::move(asked));
     op.slot.object = started.get();
     if (life.is_over) {
@@ -130,7 +138,8 @@ void device::start(life_state& life, io::operation& op, request_data asked, std:
 void device::note_races(const request& started) {
     const byte_range mine = sectors_of(started.data.range);
     for (const request* other : in_flight_) {
-        const bool is_race = other->data.kind == operation_kind::write && other->data.target == started.data.target &&
+        const bool is_race = other->data.kind == operation_kind::write &&
+                             other->data.target == started.data.target &&
                              sectors_of(other->data.range).overlaps(mine);
         if (is_race) {
             ++counters_.races;
@@ -151,7 +160,8 @@ void device::cancel(io::operation& op) {
 
 std::uint64_t device::in_flight(const life_state& life) const noexcept {
     return static_cast<std::uint64_t>(
-        std::count_if(in_flight_.begin(), in_flight_.end(), [&](const request* each) { return &each->process() == &life; }));
+        std::count_if(in_flight_.begin(), in_flight_.end(),
+                      [&](const request* each) { return &each->process() == &life; }));
 }
 
 std::int64_t device::perform(request& what) {
@@ -183,10 +193,13 @@ void device::forget(const request& what) {
     if (!what.is_zombie()) {
         return;
     }
-    const bool drains = std::any_of(in_flight_.begin(), in_flight_.end(),
-                                    [&](const request* each) { return each->dead_life == what.dead_life; });
+    const bool drains = std::any_of(in_flight_.begin(), in_flight_.end(), [&](const request* each) {
+        return each->dead_life == what.dead_life;
+    });
     if (!drains) {
-        std::erase_if(locks_, [&](const lock_holder& each) { return each.is_draining && each.life == what.dead_life; });
+        std::erase_if(locks_, [&](const lock_holder& each) {
+            return each.is_draining && each.life == what.dead_life;
+        });
     }
 }
 
@@ -199,11 +212,13 @@ void device::release_handle(node_id id, const life_state& life) {
 }
 
 void device::release_lock(node_id id, std::uint64_t holder) {
-    std::erase_if(locks_, [&](const lock_holder& each) { return each.file == id && each.holder == holder; });
+    std::erase_if(
+        locks_, [&](const lock_holder& each) { return each.file == id && each.holder == holder; });
 }
 
 bool device::lock_from_outside(node_id id) {
-    const bool is_taken = std::any_of(locks_.begin(), locks_.end(), [&](const auto& each) { return each.file == id; });
+    const bool is_taken = std::any_of(locks_.begin(), locks_.end(),
+                                      [&](const auto& each) { return each.file == id; });
     if (!is_taken) {
         locks_.push_back({id, outsider, 0, false});
     }
@@ -228,9 +243,15 @@ void device::absorb_into(storage& into) const {
             continue;
         }
         switch (data.kind) {
-        case operation_kind::write: target->content.write(into.next_origin(each->id), data.range.begin, data.from); break;
-        case operation_kind::truncate: target->content.truncate(into.next_origin(each->id), data.range.begin); break;
-        case operation_kind::allocate: target->content.extend(into.next_origin(each->id), data.range.end); break;
+        case operation_kind::write:
+            target->content.write(into.next_origin(each->id), data.range.begin, data.from);
+            break;
+        case operation_kind::truncate:
+            target->content.truncate(into.next_origin(each->id), data.range.begin);
+            break;
+        case operation_kind::allocate:
+            target->content.extend(into.next_origin(each->id), data.range.end);
+            break;
         case operation_kind::create:
             if (into.find_entry(data.target, data.name) == 0) {
                 into.create(data.target, data.name, node::kind::file, true);
@@ -242,7 +263,8 @@ void device::absorb_into(storage& into) const {
             }
             break;
         case operation_kind::rename:
-            if (into.find_entry(data.target, data.name) != 0 && into.find_node(data.directory) != nullptr &&
+            if (into.find_entry(data.target, data.name) != 0 &&
+                into.find_node(data.directory) != nullptr &&
                 (data.flag || into.find_entry(data.directory, data.new_name) == 0)) {
                 into.rename(data.target, data.name, data.directory, data.new_name, true);
             }
@@ -266,8 +288,10 @@ void device::kill_process(const life_state& life) {
         if (&each->process() != &life) {
             continue;
         }
-        // What was queued and not yet submitted, or could still be cancelled, ends with the process.
-        const bool goes_on = each->preset_outcome == 0 && outlives_process(each->data.kind) && random_.chance(3, 4);
+        // What was queued and not yet submitted, or could still be cancelled, ends with the
+        // process.
+        const bool goes_on =
+            each->preset_outcome == 0 && outlives_process(each->data.kind) && random_.chance(3, 4);
         if (!goes_on) {
             if (node* file = storage_.find_node(each->data.target); file != nullptr) {
                 file->content.complete_writer(each->id, storage_.next_sequence());
@@ -288,7 +312,9 @@ void device::kill_process(const life_state& life) {
         each.is_draining = each.is_draining || each.life == life.number;
     }
     if (!drains || !options().lock_outlives_owner) {
-        std::erase_if(locks_, [&](const lock_holder& each) { return each.is_draining && each.life == life.number; });
+        std::erase_if(locks_, [&](const lock_holder& each) {
+            return each.is_draining && each.life == life.number;
+        });
     }
     storage_.forget_handles();
 }

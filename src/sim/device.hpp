@@ -1,6 +1,7 @@
 #pragma once
-// device: the simulated machine's disk under all its lives: starts, delays, performs and fails requests against the
-// storage. The handles in handles.hpp are its face towards the engine. Read docs/simulation.md.
+// device: the simulated machine's disk under all its lives: starts, delays, performs and fails
+// requests against the storage. The handles in handles.hpp are its face towards the engine. Read
+// docs/simulation.md.
 
 #include "sim/request.hpp"
 
@@ -20,9 +21,10 @@ public:
     [[nodiscard]] fault_plan& faults() noexcept { return faults_; }
     [[nodiscard]] const io::file_system_traits& traits() const noexcept { return traits_; }
 
-    /// Takes the operation; it completes later, or never when the life of its process is over. `preset_outcome` < 0:
-    /// already known to fail with this.
-    void start(life_state& life, io::operation& op, request_data asked, std::int64_t preset_outcome = 0);
+    /// Takes the operation; it completes later, or never when the life of its process is over.
+    /// `preset_outcome` < 0: already known to fail with this.
+    void start(life_state& life, io::operation& op, request_data asked,
+               std::int64_t preset_outcome = 0);
     void cancel(io::operation& op);
     [[nodiscard]] std::uint64_t in_flight(const life_state& life) const noexcept;
 
@@ -49,7 +51,7 @@ private:
         node_id file = 0;
         std::uint64_t holder = 0;
         std::uint64_t life = 0;
-        bool is_draining = false; // its process is dead, its requests are not
+        bool is_draining = false;  // its process is dead, its requests are not
     };
     static constexpr std::uint64_t outsider = 0;
 
@@ -65,7 +67,8 @@ private:
     [[nodiscard]] std::int64_t do_allocate(request& what, node& file);
     [[nodiscard]] std::int64_t do_status(request& what, node& file);
     [[nodiscard]] std::int64_t perform_on_file(request& what);
-    [[nodiscard]] std::uint64_t writable_bytes(const request& what, const node& file, std::uint64_t wanted);
+    [[nodiscard]] std::uint64_t writable_bytes(const request& what, const node& file,
+                                               std::uint64_t wanted);
     [[nodiscard]] std::uint64_t shortened(const request& what, std::uint64_t bytes);
     void land(request& what, node& file, std::span<const std::byte> bytes, std::uint64_t position);
     void land_in_part(request& what, node& file);
@@ -91,9 +94,9 @@ private:
     prng random_;
     fault_plan faults_;
     io::file_system_traits traits_;
-    std::vector<request*> in_flight_; // in the order of their starts
+    std::vector<request*> in_flight_;  // in the order of their starts
     std::vector<lock_holder> locks_;
-    life_state kernel_; // life 0: the zombies
+    life_state kernel_;  // life 0: the zombies
     std::uint64_t last_request_ = 0;
     std::uint64_t last_holder_ = outsider;
     std::uint64_t capacity_bytes_ = 0;

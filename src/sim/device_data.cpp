@@ -11,7 +11,9 @@ namespace caisson::sim {
 
 namespace {
 
-bool is_hit_by(const request& what, fault::effect effect) { return what.fate.is_hit && what.fate.what == effect; }
+bool is_hit_by(const request& what, fault::effect effect) {
+    return what.fate.is_hit && what.fate.what == effect;
+}
 
 }  // namespace
 
@@ -48,7 +50,8 @@ std::int64_t device::do_read(request& what, node& file) {
         return 0;
     }
     hurry_writes_in(what);
-    std::uint64_t bytes = std::min<std::uint64_t>(data.into.size(), file.content.length() - data.range.begin);
+    std::uint64_t bytes =
+        std::min<std::uint64_t>(data.into.size(), file.content.length() - data.range.begin);
     if (is_hit_by(what, fault::effect::short_count)) {
         bytes = shortened(what, bytes);
     }
@@ -66,7 +69,8 @@ std::int64_t device::do_read(request& what, node& file) {
 // A read beside a write sees any mixture of old and new sectors, and what it has seen stays.
 void device::hurry_writes_in(const request& reader) {
     for (request* each : in_flight_) {
-        const bool may_land = each->data.kind == operation_kind::write && each->data.target == reader.data.target &&
+        const bool may_land = each->data.kind == operation_kind::write &&
+                              each->data.target == reader.data.target &&
                               each->preset_outcome == 0 && !each->fate.is_hit &&
                               each->data.range.overlaps(reader.data.range);
         if (may_land) {
@@ -86,8 +90,10 @@ void device::land_in_part(request& what, node& file) {
             continue;
         }
         const std::uint64_t begin = (sectors.begin + index) * sector_bytes;
-        const byte_range piece = byte_range{begin, begin + sector_bytes}.intersection(what.data.range);
-        const auto bytes = what.data.from.subspan(piece.begin - what.data.range.begin, piece.end - piece.begin);
+        const byte_range piece =
+            byte_range{begin, begin + sector_bytes}.intersection(what.data.range);
+        const auto bytes =
+            what.data.from.subspan(piece.begin - what.data.range.begin, piece.end - piece.begin);
         file.content.write(storage_.next_origin(what.id), piece.begin, bytes);
         what.landed[index] = true;
     }
@@ -109,7 +115,7 @@ std::uint64_t device::writable_bytes(const request& what, const node& file, std:
         return wanted;
     }
     if (random_.chance(1, 2)) {
-        return 0; // ext4 and XFS with direct I/O: all or nothing; others write what fits
+        return 0;  // ext4 and XFS with direct I/O: all or nothing; others write what fits
     }
     std::uint64_t fits = round_down(wanted, block);
     while (fits > 0 && needed(fits) > free) {
@@ -119,7 +125,8 @@ std::uint64_t device::writable_bytes(const request& what, const node& file, std:
 }
 
 // Makes visible what is not yet, except where a write that was in flight beside it wins the race.
-void device::land(request& what, node& file, std::span<const std::byte> bytes, std::uint64_t position) {
+void device::land(request& what, node& file, std::span<const std::byte> bytes,
+                  std::uint64_t position) {
     if (what.landed.empty() && what.raced.empty()) {
         file.content.write(storage_.next_origin(), position, bytes);
         return;
@@ -131,9 +138,9 @@ void device::land(request& what, node& file, std::span<const std::byte> bytes, s
     const std::uint64_t wins_of_four = what.raced.empty() ? 4 : 2 * random_.below(3);
     for (std::uint64_t sector = sectors.begin; sector < sectors.end; ++sector) {
         const std::uint64_t index = sector - sectors.begin;
-        const bool is_raced = std::any_of(what.raced.begin(), what.raced.end(), [&](byte_range each) {
-            return each.begin <= sector && sector < each.end;
-        });
+        const bool is_raced =
+            std::any_of(what.raced.begin(), what.raced.end(),
+                        [&](byte_range each) { return each.begin <= sector && sector < each.end; });
         const bool has_landed = index < what.landed.size() && what.landed[index];
         if (has_landed || (is_raced && !random_.chance(wins_of_four, 4))) {
             continue;
@@ -187,9 +194,10 @@ std::int64_t device::do_write(request& what, node& file) {
         file.content.make_durable({position, position + bytes});
     }
     for (request* other : in_flight_) {
-        const byte_range shared = sectors_of(data.range).intersection(sectors_of(other->data.range));
-        if (other != &what && other->data.kind == operation_kind::write && other->data.target == data.target &&
-            !shared.is_empty()) {
+        const byte_range shared =
+            sectors_of(data.range).intersection(sectors_of(other->data.range));
+        if (other != &what && other->data.kind == operation_kind::write &&
+            other->data.target == data.target && !shared.is_empty()) {
             other->raced.push_back(shared);
         }
     }
@@ -198,7 +206,8 @@ std::int64_t device::do_write(request& what, node& file) {
 
 std::int64_t device::do_sync(request& what, node& file) {
     if (is_hit_by(what, fault::effect::error)) {
-        // The kernel reports the failure once, marks the pages clean and forgets (measured on ext4, XFS, btrfs).
+        // The kernel reports the failure once, marks the pages clean and forgets (measured on ext4,
+        // XFS, btrfs).
         if (what.fate.error_number != ECANCELED && what.fate.error_number != EINTR) {
             file.content.drop(what.sequence_at_start);
         }

@@ -60,7 +60,7 @@ std::int64_t device::perform_on_names(request& what) {
 
 void device::hand_out_file(request& what, node_id id) {
     if (what.data.result == nullptr) {
-        return; // a zombie has nobody to hand it to
+        return;  // a zombie has nobody to hand it to
     }
     ++storage_.find_node(id)->handles;
     result_of<std::unique_ptr<io::file>>(what) =
@@ -71,8 +71,8 @@ void device::hand_out_directory(request& what, node_id id, std::string path) {
     ++storage_.find_node(id)->handles;
     const std::size_t slash = path.rfind('/');
     std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-    result_of<std::unique_ptr<io::directory>>(what) =
-        std::make_unique<directory_handle>(*this, what.owner(), id, std::move(path), std::move(name));
+    result_of<std::unique_ptr<io::directory>>(what) = std::make_unique<directory_handle>(
+        *this, what.owner(), id, std::move(path), std::move(name));
 }
 
 std::int64_t device::do_open_root(request& what) {
@@ -80,10 +80,12 @@ std::int64_t device::do_open_root(request& what) {
     if (id == 0) {
         const auto [parent, name] = storage_.resolve_parent(what.data.name);
         if (parent == 0 || !what.data.flag) {
-            // Something that is not a directory in the middle of the path is told apart from nothing at all.
+            // Something that is not a directory in the middle of the path is told apart from
+            // nothing at all.
             std::string_view above = what.data.name;
             while (!above.empty()) {
-                above = above.substr(0, above.rfind('/') == std::string_view::npos ? 0 : above.rfind('/'));
+                above = above.substr(
+                    0, above.rfind('/') == std::string_view::npos ? 0 : above.rfind('/'));
                 const node* found = storage_.find_node(storage_.resolve(above));
                 if (found != nullptr) {
                     return found->what == node::kind::directory ? -ENOENT : -ENOTDIR;
@@ -175,7 +177,8 @@ std::int64_t device::do_list(request& what) {
 
 std::int64_t device::do_rename(request& what) {
     const request_data& data = what.data;
-    if (storage_.find_entry(data.target, data.name) == 0 || storage_.find_node(data.directory) == nullptr) {
+    if (storage_.find_entry(data.target, data.name) == 0 ||
+        storage_.find_node(data.directory) == nullptr) {
         return -ENOENT;
     }
     if (is_read_only_) {
@@ -224,7 +227,8 @@ std::int64_t device::do_lock(request& what) {
     case node::kind::symlink: return -ELOOP;
     case node::kind::file: break;
     }
-    if (std::any_of(locks_.begin(), locks_.end(), [&](const lock_holder& each) { return each.file == id; })) {
+    if (std::any_of(locks_.begin(), locks_.end(),
+                    [&](const lock_holder& each) { return each.file == id; })) {
         return -EWOULDBLOCK;
     }
     const std::uint64_t holder = ++last_holder_;

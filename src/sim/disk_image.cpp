@@ -1,4 +1,5 @@
-// disk_image: the public face of storage, for tests that craft, inspect and damage whole directories.
+// disk_image: the public face of storage, for tests that craft, inspect and damage whole
+// directories.
 
 #include <caisson/sim.hpp>
 
@@ -33,10 +34,13 @@ disk_image& disk_image::operator=(disk_image&& other) noexcept {
     return *this;
 }
 
-void disk_image::crash(std::uint64_t seed, survival mode, name_survival names) { impl_->crash(seed, mode, names); }
+void disk_image::crash(std::uint64_t seed, survival mode, name_survival names) {
+    impl_->crash(seed, mode, names);
+}
 void disk_image::settle() { impl_->settle(); }
 
-std::optional<std::vector<std::byte>> disk_image::read_file(std::string_view path, view which) const {
+std::optional<std::vector<std::byte>> disk_image::read_file(std::string_view path,
+                                                            view which) const {
     const node* found = impl_->find_node(impl_->resolve(path, which));
     if (found == nullptr || found->what != node::kind::file) {
         return std::nullopt;
@@ -63,7 +67,9 @@ std::optional<std::vector<std::string>> disk_image::list(std::string_view path, 
     return names;
 }
 
-bool disk_image::exists(std::string_view path, view which) const { return impl_->resolve(path, which) != 0; }
+bool disk_image::exists(std::string_view path, view which) const {
+    return impl_->resolve(path, which) != 0;
+}
 
 bool disk_image::make_directory(std::string_view path) {
     const auto [parent, name] = impl_->resolve_parent(path);
@@ -108,7 +114,8 @@ bool disk_image::make_symlink(std::string_view path) {
 bool disk_image::link(std::string_view existing, std::string_view added) {
     const auto [parent, name] = impl_->resolve_parent(added);
     const node_id target = impl_->resolve(existing);
-    if (parent == 0 || find_file(*impl_, existing) == nullptr || impl_->find_entry(parent, name) != 0) {
+    if (parent == 0 || find_file(*impl_, existing) == nullptr ||
+        impl_->find_entry(parent, name) != 0) {
         return false;
     }
     impl_->link(parent, name, target);
@@ -154,7 +161,8 @@ bool disk_image::zero(std::string_view path, std::uint64_t begin_bytes, std::uin
     return true;
 }
 
-bool disk_image::make_unreadable(std::string_view path, std::uint64_t begin_bytes, std::uint64_t end_bytes) {
+bool disk_image::make_unreadable(std::string_view path, std::uint64_t begin_bytes,
+                                 std::uint64_t end_bytes) {
     node* file = find_file(*impl_, path);
     if (file == nullptr || begin_bytes >= end_bytes) {
         return false;

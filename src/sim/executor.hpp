@@ -1,6 +1,7 @@
 #pragma once
-// executor: the simulated world as an Asio executor. Never runs a handler inside `execute`. One process's handlers
-// carry its life, so that they end with it; what a dead process posts is kept until it can be destroyed in peace.
+// executor: the simulated world as an Asio executor. Never runs a handler inside `execute`. One
+// process's handlers carry its life, so that they end with it; what a dead process posts is kept
+// until it can be destroyed in peace.
 
 #include <caisson/config.hpp>
 
@@ -28,7 +29,8 @@ public:
 template <class Handler>
 class handler_task final : public task {
 public:
-    handler_task(std::uint64_t life, Handler&& handler) : task(life), handler_(std::move(handler)) {}
+    handler_task(std::uint64_t life, Handler&& handler)
+        : task(life), handler_(std::move(handler)) {}
     void run() override {
         // Moved out first: whatever the handler owns is gone when it has run.
         Handler running(std::move(handler_));
@@ -65,8 +67,12 @@ public:
         }
     }
 
-    friend bool operator==(const executor& a, const executor& b) noexcept { return a.life_ == b.life_; }
-    friend bool operator!=(const executor& a, const executor& b) noexcept { return a.life_ != b.life_; }
+    friend bool operator==(const executor& a, const executor& b) noexcept {
+        return a.life_ == b.life_;
+    }
+    friend bool operator!=(const executor& a, const executor& b) noexcept {
+        return a.life_ != b.life_;
+    }
 
 private:
     scheduler* scheduler_;

@@ -23,7 +23,8 @@ verdict fault_plan::decide(operation_kind kind, std::string_view name) {
             continue;
         }
         ++each.seen;
-        const bool hits = each.seen == each.what.nth() || (each.what.lasts() && each.seen > each.what.nth());
+        const bool hits =
+            each.seen == each.what.nth() || (each.what.lasts() && each.seen > each.what.nth());
         if (hits && !decided.is_hit) {
             decided = {true, each.what.what(), each.what.error_number(), false};
         }
@@ -38,13 +39,22 @@ verdict fault_plan::decide(operation_kind kind, std::string_view name) {
 
 verdict fault_plan::decide_by_rates(operation_kind kind) {
     constexpr std::uint32_t million = 1'000'000;
-    // Drawn only when the rate is not zero: switching faults off leaves no trace in the random numbers.
-    const auto happens = [this](std::uint32_t rate) { return rate > 0 && random_.chance(rate, million); };
+    // Drawn only when the rate is not zero: switching faults off leaves no trace in the random
+    // numbers.
+    const auto happens = [this](std::uint32_t rate) {
+        return rate > 0 && random_.chance(rate, million);
+    };
     std::uint32_t error_rate = 0;
     bool is_transfer = false;
     switch (kind) {
-    case operation_kind::read: error_rate = rates_.read_errors; is_transfer = true; break;
-    case operation_kind::write: error_rate = rates_.write_errors; is_transfer = true; break;
+    case operation_kind::read:
+        error_rate = rates_.read_errors;
+        is_transfer = true;
+        break;
+    case operation_kind::write:
+        error_rate = rates_.write_errors;
+        is_transfer = true;
+        break;
     case operation_kind::sync: error_rate = rates_.sync_errors; break;
     case operation_kind::create:
     case operation_kind::rename:

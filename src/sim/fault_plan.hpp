@@ -1,5 +1,6 @@
 #pragma once
-// fault_plan: which operation is hit by which fault. Pure: an operation's description in, a verdict out; seeded.
+// fault_plan: which operation is hit by which fault. Pure: an operation's description in, a verdict
+// out; seeded.
 
 #include <caisson/sim.hpp>
 
@@ -34,7 +35,7 @@ public:
 private:
     struct pending_fault {
         fault what;
-        std::uint64_t seen = 0; // operations that matched so far
+        std::uint64_t seen = 0;  // operations that matched so far
     };
     [[nodiscard]] verdict decide_by_rates(operation_kind kind);
 

@@ -10,7 +10,8 @@ namespace caisson::sim {
 
 namespace {
 
-void copy_or_zero(const std::vector<std::byte>& from, std::uint64_t position, std::span<std::byte> into) {
+void copy_or_zero(const std::vector<std::byte>& from, std::uint64_t position,
+                  std::span<std::byte> into) {
     std::size_t present = 0;
     if (position < from.size()) {
         present = std::min<std::size_t>(into.size(), from.size() - position);
@@ -33,12 +34,14 @@ byte_range file_content::sectors_of(byte_range bytes) const noexcept {
     return {bytes.begin / sector_bytes_, (bytes.end + sector_bytes_ - 1) / sector_bytes_};
 }
 
-std::span<const std::byte> file_content::bytes_of(const change& data, std::uint64_t sector) const noexcept {
+std::span<const std::byte> file_content::bytes_of(const change& data,
+                                                  std::uint64_t sector) const noexcept {
     const std::uint64_t begin = data.bytes_begin + (sector - data.sectors.begin) * sector_bytes_;
     return std::span(*data.bytes).subspan(begin, sector_bytes_);
 }
 
-void file_content::put(std::vector<std::byte>& where, std::uint64_t position, std::span<const std::byte> bytes) const {
+void file_content::put(std::vector<std::byte>& where, std::uint64_t position,
+                       std::span<const std::byte> bytes) const {
     if (where.size() < position + bytes.size()) {
         where.resize(position + bytes.size());
     }
@@ -54,10 +57,12 @@ void file_content::read(std::uint64_t position, std::span<std::byte> into, bool 
     for (const change& ghost : ghosts_) {
         for (std::uint64_t sector = ghost.sectors.begin; sector < ghost.sectors.end; ++sector) {
             const std::uint64_t sector_begin = sector * sector_bytes_;
-            const byte_range shared = wanted.intersection({sector_begin, sector_begin + sector_bytes_});
+            const byte_range shared =
+                wanted.intersection({sector_begin, sector_begin + sector_bytes_});
             if (!shared.is_empty()) {
                 const auto source = bytes_of(ghost, sector).subspan(shared.begin - sector_begin);
-                std::memcpy(into.data() + (shared.begin - position), source.data(), shared.end - shared.begin);
+                std::memcpy(into.data() + (shared.begin - position), source.data(),
+                            shared.end - shared.begin);
             }
         }
     }
@@ -69,7 +74,8 @@ bool file_content::is_unreadable(byte_range bytes) const noexcept {
                        [&](byte_range bad) { return bad.overlaps(sectors); });
 }
 
-void file_content::write(const change_origin& origin, std::uint64_t position, std::span<const std::byte> bytes) {
+void file_content::write(const change_origin& origin, std::uint64_t position,
+                         std::span<const std::byte> bytes) {
     if (bytes.empty()) {
         return;
     }
@@ -153,12 +159,14 @@ void file_content::complete_writer(std::uint64_t writer, std::uint64_t covered_f
     }
 }
 
-void file_content::apply(const change& what, std::vector<std::byte>& bytes, std::uint64_t& length) const {
+void file_content::apply(const change& what, std::vector<std::byte>& bytes,
+                         std::uint64_t& length) const {
     switch (what.what) {
     case change::kind::data:
         put(bytes, what.sectors.begin * sector_bytes_,
             std::span(*what.bytes)
-                .subspan(what.bytes_begin, (what.sectors.end - what.sectors.begin) * sector_bytes_));
+                .subspan(what.bytes_begin,
+                         (what.sectors.end - what.sectors.begin) * sector_bytes_));
         break;
     case change::kind::growth: length = std::max(length, what.length); break;
     case change::kind::cut:
@@ -208,8 +216,8 @@ void file_content::sync(std::uint64_t sequence) {
     std::vector<change> left;
     for (std::size_t i = 0; i < changes_.size(); ++i) {
         change& each = changes_[i];
-        const bool covered =
-            each.origin.covered_from <= sequence || (each.what != change::kind::data && i < lengths_end);
+        const bool covered = each.origin.covered_from <= sequence ||
+                             (each.what != change::kind::data && i < lengths_end);
         if (!covered) {
             left.push_back(std::move(each));
             continue;
@@ -217,12 +225,14 @@ void file_content::sync(std::uint64_t sequence) {
         apply(each, durable_, durable_length_);
         // What is durable is no longer overtaken by an older version that never was.
         if (each.what == change::kind::data) {
-            // The growth may belong to another write, still in flight: what is synced is readable all the same.
+            // The growth may belong to another write, still in flight: what is synced is readable
+            // all the same.
             durable_length_ = std::max(durable_length_, each.length);
             subtract_from_data(left, each.sectors);
         } else if (each.what == change::kind::cut) {
             for (const byte_range& zeroed : each.zeroed) {
-                subtract_from_data(left, {sectors_of({0, zeroed.begin}).end, zeroed.end / sector_bytes_});
+                subtract_from_data(left,
+                                   {sectors_of({0, zeroed.begin}).end, zeroed.end / sector_bytes_});
             }
         }
     }
@@ -232,7 +242,8 @@ void file_content::sync(std::uint64_t sequence) {
 void file_content::drop(std::uint64_t sequence) {
     std::vector<change> left;
     for (change& each : changes_) {
-        const bool dropped = each.what == change::kind::data && each.origin.covered_from <= sequence;
+        const bool dropped =
+            each.what == change::kind::data && each.origin.covered_from <= sequence;
         if (dropped) {
             subtract_from_data(ghosts_, each.sectors);
         }
@@ -261,7 +272,8 @@ void file_content::settle() {
     ghosts_.clear();
 }
 
-void file_content::keep_sectors(const change& data, crash_choice& choice, std::vector<bool>& written) {
+void file_content::keep_sectors(const change& data, crash_choice& choice,
+                                std::vector<bool>& written) {
     const std::uint64_t count = data.sectors.end - data.sectors.begin;
     const bool in_flight = data.origin.covered_from == change_origin::never;
     std::vector<std::byte> content(sector_bytes_);
@@ -274,8 +286,9 @@ void file_content::keep_sectors(const change& data, crash_choice& choice, std::v
         const crash_choice::garbling garbling = choice.garbles(in_flight);
         copy_or_zero(durable_, sector * sector_bytes_, content);
         for (std::size_t i = 0; i < content.size(); ++i) {
-            const bool garbled = garbling == crash_choice::garbling::whole_sector ||
-                                 (garbling == crash_choice::garbling::changed_bytes && content[i] != wanted[i]);
+            const bool garbled =
+                garbling == crash_choice::garbling::whole_sector ||
+                (garbling == crash_choice::garbling::changed_bytes && content[i] != wanted[i]);
             content[i] = garbled ? choice.garbage() : wanted[i];
         }
         put(durable_, sector * sector_bytes_, content);
@@ -311,17 +324,20 @@ void file_content::crash(crash_choice& choice) {
     ghosts_.clear();
     visible_ = durable_;
     length_ = durable_length_;
-    blocks_.resize(std::min<std::size_t>(blocks_.size(), round_up(length_, block_bytes_) / block_bytes_));
+    blocks_.resize(
+        std::min<std::size_t>(blocks_.size(), round_up(length_, block_bytes_) / block_bytes_));
     allocate({0, durable_.size()});
 }
 
 std::uint64_t file_content::allocated_bytes() const noexcept {
-    return static_cast<std::uint64_t>(std::count(blocks_.begin(), blocks_.end(), true)) * block_bytes_;
+    return static_cast<std::uint64_t>(std::count(blocks_.begin(), blocks_.end(), true)) *
+           block_bytes_;
 }
 
 std::uint64_t file_content::allocation_needed(byte_range bytes) const noexcept {
     std::uint64_t needed = 0;
-    for (std::uint64_t block = bytes.begin / block_bytes_; block * block_bytes_ < bytes.end; ++block) {
+    for (std::uint64_t block = bytes.begin / block_bytes_; block * block_bytes_ < bytes.end;
+         ++block) {
         needed += block < blocks_.size() && blocks_[block] ? 0 : block_bytes_;
     }
     return needed;
@@ -351,6 +367,8 @@ void file_content::zero(byte_range bytes) {
     zero_bytes(visible_, bytes);
 }
 
-void file_content::make_unreadable(byte_range bytes) { unreadable_sectors_.push_back(sectors_of(bytes)); }
+void file_content::make_unreadable(byte_range bytes) {
+    unreadable_sectors_.push_back(sectors_of(bytes));
+}
 
 }  // namespace caisson::sim

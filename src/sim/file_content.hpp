@@ -1,6 +1,7 @@
 #pragma once
-// file_content: the bytes of one simulated file: what is durable, what running programs see, and the unsynced changes
-// in between, sector by sector. A value; knows nothing about names, time or requests. Read docs/simulation.md.
+// file_content: the bytes of one simulated file: what is durable, what running programs see, and
+// the unsynced changes in between, sector by sector. A value; knows nothing about names, time or
+// requests. Read docs/simulation.md.
 
 #include "sim/byte_range.hpp"
 #include "sim/crash_choice.hpp"
@@ -35,13 +36,15 @@ public:
     [[nodiscard]] std::uint64_t durable_length() const noexcept { return durable_length_; }
     [[nodiscard]] const std::vector<std::byte>& durable_bytes() const noexcept { return durable_; }
 
-    /// Bytes from `position`; zeros past the end. `cached`: through the page cache, which after a failed sync still
-    /// shows what the disk no longer has.
+    /// Bytes from `position`; zeros past the end. `cached`: through the page cache, which after a
+    /// failed sync still shows what the disk no longer has.
     void read(std::uint64_t position, std::span<std::byte> into, bool cached) const;
     [[nodiscard]] bool is_unreadable(byte_range bytes) const noexcept;
 
-    void write(const change_origin& origin, std::uint64_t position, std::span<const std::byte> bytes);
-    /// What is now visible in `bytes` becomes durable, with the length needed to read it, and nothing else.
+    void write(const change_origin& origin, std::uint64_t position,
+               std::span<const std::byte> bytes);
+    /// What is now visible in `bytes` becomes durable, with the length needed to read it, and
+    /// nothing else.
     void make_durable(byte_range bytes);
     void truncate(const change_origin& origin, std::uint64_t length_bytes);
     /// Grows the length to at least `length_bytes`.
@@ -82,13 +85,16 @@ private:
         std::uint64_t bytes_begin = 0;
         /// growth, cut: the new length; data: the end of what was written
         std::uint64_t length = 0;
-        /// cut: bytes that read as zeros once it counts; less than [length, end) where later data became durable first
+        /// cut: bytes that read as zeros once it counts; less than [length, end) where later data
+        /// became durable first
         std::vector<byte_range> zeroed;
     };
 
     [[nodiscard]] byte_range sectors_of(byte_range bytes) const noexcept;
-    [[nodiscard]] std::span<const std::byte> bytes_of(const change& data, std::uint64_t sector) const noexcept;
-    void put(std::vector<std::byte>& where, std::uint64_t position, std::span<const std::byte> bytes) const;
+    [[nodiscard]] std::span<const std::byte> bytes_of(const change& data,
+                                                      std::uint64_t sector) const noexcept;
+    void put(std::vector<std::byte>& where, std::uint64_t position,
+             std::span<const std::byte> bytes) const;
     void apply(const change& what, std::vector<std::byte>& bytes, std::uint64_t& length) const;
     void subtract_from_data(std::vector<change>& from, byte_range sectors) const;
     void rebuild_visible();
@@ -96,15 +102,17 @@ private:
 
     std::uint32_t sector_bytes_;
     std::uint32_t block_bytes_;
-    // Both may be shorter than the length: what is missing reads as zeros. Bytes past the length are zero in visible_.
+    // Both may be shorter than the length: what is missing reads as zeros. Bytes past the length
+    // are zero in visible_.
     std::vector<std::byte> durable_;
     std::vector<std::byte> visible_;
     std::uint64_t durable_length_ = 0;
     std::uint64_t length_ = 0;
-    std::vector<change> changes_; // by sequence; durable_ with all of them applied is visible_
-    std::vector<change> ghosts_;  // data that a failed sync dropped and that the page cache still shows
+    std::vector<change> changes_;  // by sequence; durable_ with all of them applied is visible_
+    // data that a failed sync dropped and that the page cache still shows
+    std::vector<change> ghosts_;
     std::vector<byte_range> unreadable_sectors_;
-    std::vector<bool> blocks_; // allocated
+    std::vector<bool> blocks_;  // allocated
 };
 
 }  // namespace caisson::sim

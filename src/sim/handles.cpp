@@ -48,8 +48,9 @@ void directory_handle::start_open_directory(io::operation& op, std::string_view 
     device_.start(life_, op, std::move(asked), check_name(name));
 }
 
-void directory_handle::start_rename(io::operation& op, std::string_view from, io::directory& to_directory,
-                                    std::string_view to, bool replace) {
+void directory_handle::start_rename(io::operation& op, std::string_view from,
+                                    io::directory& to_directory, std::string_view to,
+                                    bool replace) {
     request_data asked = ask(operation_kind::rename, from);
     asked.new_name = to;
     asked.directory = static_cast<directory_handle&>(to_directory).id();
@@ -97,16 +98,18 @@ std::int64_t file_handle::check_alignment(const void* memory, std::uint64_t byte
     return is_direct() && (bits & (block_size_bytes() - 1)) != 0 ? -EINVAL : 0;
 }
 
-void file_handle::start_read(io::operation& op, std::span<std::byte> into, std::uint64_t position_bytes) {
+void file_handle::start_read(io::operation& op, std::span<std::byte> into,
+                             std::uint64_t position_bytes) {
     request_data asked = ask(operation_kind::read);
     asked.into = into;
     asked.range = {position_bytes, position_bytes + into.size()};
     asked.flag = !is_direct();
-    device_.start(life_, op, std::move(asked), check_alignment(into.data(), into.size(), position_bytes));
+    device_.start(life_, op, std::move(asked),
+                  check_alignment(into.data(), into.size(), position_bytes));
 }
 
-void file_handle::start_write(io::operation& op, std::span<const std::byte> from, std::uint64_t position_bytes,
-                              io::write_mode mode) {
+void file_handle::start_write(io::operation& op, std::span<const std::byte> from,
+                              std::uint64_t position_bytes, io::write_mode mode) {
     request_data asked = ask(operation_kind::write);
     asked.from = from;
     asked.range = {position_bytes, position_bytes + from.size()};
@@ -116,7 +119,9 @@ void file_handle::start_write(io::operation& op, std::span<const std::byte> from
     device_.start(life_, op, std::move(asked), is_writable() ? aligned : -EBADF);
 }
 
-void file_handle::start_sync(io::operation& op) { device_.start(life_, op, ask(operation_kind::sync)); }
+void file_handle::start_sync(io::operation& op) {
+    device_.start(life_, op, ask(operation_kind::sync));
+}
 
 void file_handle::start_truncate(io::operation& op, std::uint64_t length_bytes) {
     request_data asked = ask(operation_kind::truncate);
@@ -124,7 +129,8 @@ void file_handle::start_truncate(io::operation& op, std::uint64_t length_bytes) 
     device_.start(life_, op, std::move(asked), is_writable() ? 0 : -EINVAL);
 }
 
-void file_handle::start_allocate(io::operation& op, std::uint64_t begin_bytes, std::uint64_t end_bytes) {
+void file_handle::start_allocate(io::operation& op, std::uint64_t begin_bytes,
+                                 std::uint64_t end_bytes) {
     request_data asked = ask(operation_kind::allocate);
     asked.range = {begin_bytes, end_bytes};
     const std::int64_t valid = begin_bytes < end_bytes ? 0 : -EINVAL;

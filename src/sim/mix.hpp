@@ -1,7 +1,8 @@
 #pragma once
-// The hash of traces and contents: fast, the same on every machine, and no protection against anybody.
+// The hash of traces and contents: fast, the same on every machine, and no protection against
+// anybody.
 
-#include "base/endian.hpp"
+#include "base/crc32c.hpp"
 
 #include <bit>
 #include <cstddef>
@@ -16,16 +17,9 @@ constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t value) noexcept {
     return std::rotl(hash, 29) * 0x94d0'49bb'1331'11eb;
 }
 
+/// By CRC-32C: nothing else is as fast, and every byte written is hashed twice.
 inline std::uint64_t hash_bytes(std::span<const std::byte> bytes) noexcept {
-    std::uint64_t hash = bytes.size();
-    while (bytes.size() >= sizeof(std::uint64_t)) {
-        hash = mix(hash, load_le<std::uint64_t>(bytes.data()));
-        bytes = bytes.subspan(sizeof(std::uint64_t));
-    }
-    for (const std::byte each : bytes) {
-        hash = mix(hash, static_cast<std::uint64_t>(each));
-    }
-    return hash;
+    return mix(bytes.size(), crc32c(bytes));
 }
 
 }  // namespace caisson::sim

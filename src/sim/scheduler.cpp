@@ -29,8 +29,8 @@ void scheduler::schedule(std::uint64_t at_ns, std::unique_ptr<task> what) {
 }
 
 void scheduler::hasten(const task& what) {
-    const auto found =
-        std::find_if(events_.begin(), events_.end(), [&](const event& each) { return each.what.get() == &what; });
+    const auto found = std::find_if(events_.begin(), events_.end(),
+                                    [&](const event& each) { return each.what.get() == &what; });
     if (found == events_.end()) {
         return;
     }
@@ -77,7 +77,8 @@ bool scheduler::step(std::uint64_t limit_ns) {
     struct running_mark {
         bool& is_running;
         explicit running_mark(bool& mark) noexcept : is_running(mark) { is_running = true; }
-        ~running_mark() { is_running = false; } // a handler may throw: a failed assertion of a test does
+        // a handler may throw: a failed assertion of a test does
+        ~running_mark() { is_running = false; }
     } const mark(is_running_);
     next->run();
     return true;
@@ -85,8 +86,9 @@ bool scheduler::step(std::uint64_t limit_ns) {
 
 void scheduler::end_life(std::uint64_t life) {
     CAISSON_ASSERT(!is_running_);
-    // Destroying a handler destroys what it owns, for example a suspended coroutine, whose destructors may post again:
-    // so the tasks are moved out before they are destroyed, until nothing is added.
+    // Destroying a handler destroys what it owns, for example a suspended coroutine, whose
+    // destructors may post again: so the tasks are moved out before they are destroyed, until
+    // nothing is added.
     while (true) {
         std::vector<std::unique_ptr<task>> ended;
         for (auto& each : ready_) {

@@ -1,6 +1,7 @@
 #pragma once
 // scheduler: what runs next in the simulated world, and at what virtual time. One seed, one order.
-// Knows tasks only; what they do is the business of executor, clock and device. Read docs/simulation.md.
+// Knows tasks only; what they do is the business of executor, clock and device. Read
+// docs/simulation.md.
 
 #include <caisson/sim.hpp>
 
@@ -15,7 +16,8 @@ namespace caisson::sim {
 /// Something that runs once, or is destroyed without running when its life ends.
 class task {
 public:
-    /// `life`: the process it belongs to; the kernel's own work has life 0 and ends with a power cut only.
+    /// `life`: the process it belongs to; the kernel's own work has life 0 and ends with a power
+    /// cut only.
     explicit task(std::uint64_t life) noexcept : life_(life) {}
     task(const task&) = delete;
     task& operator=(const task&) = delete;
@@ -59,7 +61,7 @@ public:
 private:
     struct event {
         std::uint64_t at_ns = 0;
-        std::uint64_t order = 0; // of two events at one time; makes the order of the heap total
+        std::uint64_t order = 0;  // of two events at one time; makes the order of the heap total
         std::unique_ptr<task> what;
     };
     static bool is_later(const event& a, const event& b) noexcept;
@@ -68,7 +70,7 @@ private:
     prng random_;
     std::uint32_t early_events_per_million_;
     std::vector<std::unique_ptr<task>> ready_;
-    std::vector<event> events_; // heap, earliest first
+    std::vector<event> events_;  // heap, earliest first
     std::uint64_t now_ns_ = 0;
     std::uint64_t orders_ = 0;
     std::uint64_t steps_ = 0;

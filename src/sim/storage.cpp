@@ -25,12 +25,13 @@ std::vector<std::string> split_path(std::string_view path) {
 }  // namespace
 
 disk_image::impl::impl(const world_options& options) : options_(options) {
-    nodes_.emplace(root, node{.what = node::kind::directory,
-                              .content = file_content(options.sector_size_bytes, options.block_size_bytes),
-                              .links = 1,
-                              .handles = 0,
-                              .entries = {},
-                              .durable_entries = {}});
+    nodes_.emplace(
+        root, node{.what = node::kind::directory,
+                   .content = file_content(options.sector_size_bytes, options.block_size_bytes),
+                   .links = 1,
+                   .handles = 0,
+                   .entries = {},
+                   .durable_entries = {}});
 }
 
 change_origin disk_image::impl::next_origin(std::uint64_t writer) noexcept {
@@ -93,7 +94,8 @@ std::pair<node_id, std::string> disk_image::impl::resolve_parent(std::string_vie
     return {parent, std::move(last)};
 }
 
-void disk_image::impl::change_names(std::vector<name_register> registers, std::uint64_t sequence, bool in_flight) {
+void disk_image::impl::change_names(std::vector<name_register> registers, std::uint64_t sequence,
+                                    bool in_flight) {
     for (const name_register& each : registers) {
         auto& entries = nodes_.at(each.directory).entries;
         if (each.target == 0) {
@@ -102,17 +104,20 @@ void disk_image::impl::change_names(std::vector<name_register> registers, std::u
             entries.insert_or_assign(each.name, each.target);
         }
     }
-    name_changes_.push_back({sequence, in_flight ? change_origin::never : sequence, std::move(registers)});
+    name_changes_.push_back(
+        {sequence, in_flight ? change_origin::never : sequence, std::move(registers)});
 }
 
-node_id disk_image::impl::create(node_id directory, std::string_view name, node::kind what, bool in_flight) {
+node_id disk_image::impl::create(node_id directory, std::string_view name, node::kind what,
+                                 bool in_flight) {
     const node_id id = ++last_id_;
-    nodes_.emplace(id, node{.what = what,
-                            .content = file_content(options_.sector_size_bytes, options_.block_size_bytes),
-                            .links = 1,
-                            .handles = 0,
-                            .entries = {},
-                            .durable_entries = {}});
+    nodes_.emplace(
+        id, node{.what = what,
+                 .content = file_content(options_.sector_size_bytes, options_.block_size_bytes),
+                 .links = 1,
+                 .handles = 0,
+                 .entries = {},
+                 .durable_entries = {}});
     change_names({{directory, std::string(name), id}}, next_sequence(), in_flight);
     return id;
 }
@@ -131,8 +136,9 @@ void disk_image::impl::rename(node_id from_directory, std::string_view from, nod
     }
     const std::uint64_t sequence = next_sequence();
     if (from_directory == to_directory) {
-        change_names({{from_directory, std::string(from), 0}, {to_directory, std::string(to), moved}}, sequence,
-                     in_flight);
+        change_names(
+            {{from_directory, std::string(from), 0}, {to_directory, std::string(to), moved}},
+            sequence, in_flight);
         return;
     }
     // Two directories, two syncs: the power may go in between (docs/simulation.md, "Names").
@@ -148,7 +154,7 @@ void disk_image::impl::apply_durably(const name_change& change) {
     for (const name_register& each : change.registers) {
         const auto directory = nodes_.find(each.directory);
         if (directory == nodes_.end()) {
-            continue; // its directory did not survive
+            continue;  // its directory did not survive
         }
         if (each.target == 0) {
             directory->second.durable_entries.erase(each.name);
@@ -228,10 +234,13 @@ void disk_image::impl::forget_handles() noexcept {
 void disk_image::impl::crash_names(crash_choice& choice) {
     std::vector<name_register> lost;
     for (const name_change& each : name_changes_) {
-        // A change needs every earlier change of the same names: without them it could not have happened.
-        const bool is_possible = std::none_of(each.registers.begin(), each.registers.end(), [&](const auto& place) {
-            return std::any_of(lost.begin(), lost.end(), [&](const auto& gone) { return is_same_place(gone, place); });
-        });
+        // A change needs every earlier change of the same names: without them it could not have
+        // happened.
+        const bool is_possible =
+            std::none_of(each.registers.begin(), each.registers.end(), [&](const auto& place) {
+                return std::any_of(lost.begin(), lost.end(),
+                                   [&](const auto& gone) { return is_same_place(gone, place); });
+            });
         if (is_possible && choice.keeps_name(each.sequence)) {
             apply_durably(each);
         } else {

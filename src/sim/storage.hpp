@@ -1,6 +1,7 @@
 #pragma once
-// storage: everything on one simulated disk: the tree of names (what is durable, what is visible, what lies between)
-// and the content of the files. The value behind disk_image; knows nothing about time, requests or handles.
+// storage: everything on one simulated disk: the tree of names (what is durable, what is visible,
+// what lies between) and the content of the files. The value behind disk_image; knows nothing about
+// time, requests or handles.
 
 #include <caisson/sim.hpp>
 
@@ -16,16 +17,17 @@
 
 namespace caisson::sim {
 
-using node_id = std::uint64_t; // 0: none
+using node_id = std::uint64_t;  // 0: none
 
 struct node {
     enum class kind : std::uint8_t { file, directory, symlink };
     kind what = kind::file;
-    file_content content; // file
-    /// What the inode says, not the number of names: a power cut inside a rename may leave two names or none.
+    file_content content;  // file
+    /// What the inode says, not the number of names: a power cut inside a rename may leave two
+    /// names or none.
     std::uint32_t links = 1;
-    std::uint32_t handles = 0;              // open; keeps an unlinked file
-    std::map<std::string, node_id> entries; // directory: as running programs see it
+    std::uint32_t handles = 0;               // open; keeps an unlinked file
+    std::map<std::string, node_id> entries;  // directory: as running programs see it
     std::map<std::string, node_id> durable_entries;
 };
 
@@ -49,14 +51,16 @@ public:
     [[nodiscard]] const node* find_node(node_id id) const noexcept;
     [[nodiscard]] node_id find_entry(node_id directory, std::string_view name) const noexcept;
     [[nodiscard]] node_id resolve(std::string_view path, view which = view::now) const;
-    /// The directory that holds the last component of `path`, and that component. {0, ""} when there is none.
+    /// The directory that holds the last component of `path`, and that component. {0, ""} when
+    /// there is none.
     [[nodiscard]] std::pair<node_id, std::string> resolve_parent(std::string_view path) const;
 
     // Changes of names, visible at once. `in_flight`: nothing but a power cut decides about them.
-    node_id create(node_id directory, std::string_view name, node::kind what, bool in_flight = false);
+    node_id create(node_id directory, std::string_view name, node::kind what,
+                   bool in_flight = false);
     void link(node_id directory, std::string_view name, node_id target);
-    void rename(node_id from_directory, std::string_view from, node_id to_directory, std::string_view to,
-                bool in_flight = false);
+    void rename(node_id from_directory, std::string_view from, node_id to_directory,
+                std::string_view to, bool in_flight = false);
     void unlink(node_id directory, std::string_view name, bool in_flight = false);
     void sync_directory(node_id directory, std::uint64_t covered);
 
@@ -77,7 +81,8 @@ private:
             return a.directory == b.directory && a.name == b.name;
         }
     };
-    // One atomic change: a rename within a directory sets two names; one across directories is two changes.
+    // One atomic change: a rename within a directory sets two names; one across directories is two
+    // changes.
     struct name_change {
         std::uint64_t sequence = 0;
         std::uint64_t covered_from = 0;
@@ -91,7 +96,7 @@ private:
 
     world_options options_;
     std::map<node_id, node> nodes_;
-    std::vector<name_change> name_changes_; // by sequence
+    std::vector<name_change> name_changes_;  // by sequence
     node_id last_id_ = root;
     std::uint64_t sequence_ = 0;
 };

@@ -1,4 +1,5 @@
-// The world: lives that follow each other on one machine. Order of destruction is the point of this file.
+// The world: lives that follow each other on one machine. Order of destruction is the point of this
+// file.
 
 #include <caisson/sim.hpp>
 
@@ -21,12 +22,15 @@ namespace caisson::sim {
 
 namespace {
 
-/// One process with its view of the machine. Kept until the world ends, so that late destructors find it.
+/// One process with its view of the machine. Kept until the world ends, so that late destructors
+/// find it.
 struct life {
-    life(std::uint64_t number, scheduler& on, execution_host& host, device& disk_device, std::uint64_t seed,
-         const std::int64_t& wall_jump_us)
-        : state{number, false}, disk(disk_device, state),
-          clock(on, state, disk_device.options().wall_us_at_start, wall_jump_us), random(mix(seed, number)),
+    life(std::uint64_t number, scheduler& on, execution_host& host, device& disk_device,
+         std::uint64_t seed, const std::int64_t& wall_jump_us)
+        : state{number, false},
+          disk(disk_device, state),
+          clock(on, state, disk_device.options().wall_us_at_start, wall_jump_us),
+          random(mix(seed, number)),
           environment{executor(on, host, state), disk, clock, random, nullptr} {}
 
     life_state state;
@@ -41,8 +45,12 @@ struct life {
 class world::impl {
 public:
     impl(std::uint64_t seed, const world_options& options)
-        : schedule(mix(seed, 2), options), image(options), disk(schedule, image.internals(), counters, options, mix(seed, 3)),
-          seed_(seed), choices_(mix(seed, 1)), host_(std::make_unique<execution_host>()) {
+        : schedule(mix(seed, 2), options),
+          image(options),
+          disk(schedule, image.internals(), counters, options, mix(seed, 3)),
+          seed_(seed),
+          choices_(mix(seed, 1)),
+          host_(std::make_unique<execution_host>()) {
         begin_life();
     }
 
@@ -85,7 +93,8 @@ public:
         CAISSON_ASSERT(present().state.is_over);
         // What the dead life's objects left behind while they were destroyed.
         schedule.end_life(present().state.number);
-        // A machine takes its time; a killed server is back at once, before its last writes have landed.
+        // A machine takes its time; a killed server is back at once, before its last writes have
+        // landed.
         const std::uint64_t pause_ns_max = has_power_ ? 100'000 : 1'000'000'000;
         schedule.advance_to(schedule.now_ns() + choices_.below(pause_ns_max));
         has_power_ = true;
@@ -101,7 +110,8 @@ public:
 private:
     void begin_life() {
         const std::uint64_t number = lives_.size() + 1;
-        lives_.push_back(std::make_unique<life>(number, schedule, *host_, disk, mix(seed_, 4), wall_jump_us));
+        lives_.push_back(
+            std::make_unique<life>(number, schedule, *host_, disk, mix(seed_, 4), wall_jump_us));
     }
 
     void end_tasks() {
@@ -118,7 +128,8 @@ private:
     std::vector<std::unique_ptr<life>> lives_;
 };
 
-world::world(std::uint64_t seed, const world_options& options) : impl_(std::make_unique<impl>(seed, options)) {}
+world::world(std::uint64_t seed, const world_options& options)
+    : impl_(std::make_unique<impl>(seed, options)) {}
 world::~world() = default;
 
 net::any_io_executor world::executor() const { return impl_->present().environment.home; }
@@ -150,8 +161,12 @@ bool world::powered_off() const noexcept { return impl_->present().state.is_over
 
 void world::inject(fault what) { impl_->disk.faults().inject(std::move(what)); }
 void world::clear_faults() { impl_->disk.faults().clear(); }
-void world::set_fault_rates(const fault_rates& rates) noexcept { impl_->disk.faults().set_rates(rates); }
-void world::set_capacity(std::uint64_t bytes, int error_number) { impl_->disk.set_capacity(bytes, error_number); }
+void world::set_fault_rates(const fault_rates& rates) noexcept {
+    impl_->disk.faults().set_rates(rates);
+}
+void world::set_capacity(std::uint64_t bytes, int error_number) {
+    impl_->disk.set_capacity(bytes, error_number);
+}
 std::uint64_t world::used_bytes() const noexcept { return impl_->image.internals().used_bytes(); }
 void world::set_read_only(bool read_only) noexcept { impl_->disk.set_read_only(read_only); }
 

@@ -27,7 +27,9 @@ void oracle::complain(std::string what) {
 std::string oracle::describe(batch_id id) const {
     const batch& told = batches_[id - batches_begin_];
     return "batch " + std::to_string(id) + " (" + std::to_string(told.records.size()) + " records" +
-           (told.answered == fate::acknowledged ? ", acknowledged at offset " + text_of(told.first) : "") + ")";
+           (told.answered == fate::acknowledged ? ", acknowledged at offset " + text_of(told.first)
+                                                : "") +
+           ")";
 }
 
 oracle::batch_id oracle::submit(std::vector<payload> records) {
@@ -47,7 +49,8 @@ void oracle::may_be_refused(batch_id id) {
 
 oracle::batch* oracle::answer(batch_id id, fate how) {
     if (id < batches_begin_) {
-        complain("batch " + std::to_string(id) + " of an earlier life was answered after the crash");
+        complain("batch " + std::to_string(id) +
+                 " of an earlier life was answered after the crash");
         return nullptr;
     }
     batch& told = batches_[id - batches_begin_];
@@ -71,20 +74,23 @@ void oracle::acknowledged(batch_id id, log_offset first) {
     told->first = first;
     records_acknowledged_ += told->records.size();
     if (first < settled_end()) {
-        complain(describe(id) + " was given an offset below the end of the recovered log, " + text_of(settled_end()));
+        complain(describe(id) + " was given an offset below the end of the recovered log, " +
+                 text_of(settled_end()));
     }
     for (batch_id other = batches_begin_; other < batches_begin_ + batches_.size(); ++other) {
         const batch& each = batches_[other - batches_begin_];
         const bool is_ordered = other < id ? each.first + each.records.size() <= first
                                            : first + told->records.size() <= each.first;
         if (other != id && each.answered == fate::acknowledged && !is_ordered) {
-            complain(describe(id) + " and " + describe(other) + " have offsets out of the order of their calls");
+            complain(describe(id) + " and " + describe(other) +
+                     " have offsets out of the order of their calls");
         }
     }
 }
 
 void oracle::not_written(batch_id id) {
-    if (batch* told = answer(id, fate::not_written); told != nullptr && !told->may_be_refused && !had_fault_) {
+    if (batch* told = answer(id, fate::not_written);
+        told != nullptr && !told->may_be_refused && !had_fault_) {
         complain(describe(id) + " was refused without a cause");
     }
 }
@@ -101,7 +107,8 @@ void oracle::durable_end_seen(log_offset end) {
         submitted_end += each.answered == fate::not_written ? 0 : each.records.size();
     }
     if (end > submitted_end) {
-        complain("durable end " + text_of(end) + " lies beyond everything submitted, " + text_of(submitted_end));
+        complain("durable end " + text_of(end) + " lies beyond everything submitted, " +
+                 text_of(submitted_end));
     }
     durable_end_seen_ = std::max(durable_end_seen_, end);
 }
@@ -111,11 +118,13 @@ void oracle::read(log_offset first, std::span<const payload> records) {
         const log_offset offset = first + i;
         if (offset < settled_end()) {
             if (offset >= settled_first_ && settled_[offset - settled_first_] != records[i]) {
-                complain("a reader was given other bytes at offset " + text_of(offset) + " than recovery showed");
+                complain("a reader was given other bytes at offset " + text_of(offset) +
+                         " than recovery showed");
             }
             continue;
         }
-        const auto before = std::find_if(seen_.begin(), seen_.end(), [&](const auto& each) { return each.offset == offset; });
+        const auto before = std::find_if(seen_.begin(), seen_.end(),
+                                         [&](const auto& each) { return each.offset == offset; });
         if (before == seen_.end()) {
             seen_.push_back({offset, records[i]});
         } else if (before->bytes != records[i]) {
@@ -137,24 +146,29 @@ void oracle::closed() {
 
 void oracle::crashed() { is_closed_ = true; }
 
-void oracle::damaged(log_offset begin, log_offset end, bool has_witness) { damage_ = damage{begin, end, has_witness}; }
+void oracle::damaged(log_offset begin, log_offset end, bool has_witness) {
+    damage_ = damage{begin, end, has_witness};
+}
 
 void oracle::purged(log_offset end) { purged_end_ = std::max(purged_end_, end); }
 
 bool oracle::has_settled_part(const recovered_log& log) {
     if (log.first > std::max(settled_first_, purged_end_) || log.first < settled_first_) {
-        complain("the log begins at offset " + text_of(log.first) + ", it may begin at " + text_of(settled_first_) +
+        complain("the log begins at offset " + text_of(log.first) + ", it may begin at " +
+                 text_of(settled_first_) +
                  (purged_end_ > settled_first_ ? " to " + text_of(purged_end_) : std::string()));
         return false;
     }
     for (log_offset offset = log.first; offset < settled_end(); offset += 1) {
         const payload* found = record_at(log, offset);
         if (found == nullptr) {
-            complain("offset " + text_of(offset) + " was there after an earlier recovery and is gone");
+            complain("offset " + text_of(offset) +
+                     " was there after an earlier recovery and is gone");
             return false;
         }
         if (*found != settled_[offset - settled_first_]) {
-            complain("offset " + text_of(offset) + " has other bytes than after an earlier recovery");
+            complain("offset " + text_of(offset) +
+                     " has other bytes than after an earlier recovery");
             return false;
         }
     }
@@ -162,13 +176,14 @@ bool oracle::has_settled_part(const recovered_log& log) {
 }
 
 bool oracle::lies_at(const batch& what, log_offset begin, const recovered_log& log) const {
-    if (what.answered == fate::not_written || (what.answered == fate::acknowledged && what.first != begin)) {
+    if (what.answered == fate::not_written ||
+        (what.answered == fate::acknowledged && what.first != begin)) {
         return false;
     }
     for (std::size_t i = 0; i < what.records.size(); ++i) {
         const log_offset offset = begin + i;
         const payload* found = record_at(log, offset);
-        const bool is_purged = offset < log.first; // that it may be was checked before
+        const bool is_purged = offset < log.first;  // that it may be was checked before
         if (!is_purged && (found == nullptr || *found != what.records[i])) {
             return false;
         }
@@ -185,10 +200,11 @@ std::vector<log_offset> oracle::ends_after(const batch& next, const std::vector<
         if (lies_at(next, begin, log)) {
             ends.push_back(begin + next.records.size());
         }
-        // A batch may be missing when the log ends before it, or when it was, or may have been, refused.
-        const bool may_be_missing =
-            next.answered == fate::not_written || (next.answered != fate::acknowledged && begin == log_end) ||
-            (next.answered == fate::pending && next.may_be_refused);
+        // A batch may be missing when the log ends before it, or when it was, or may have been,
+        // refused.
+        const bool may_be_missing = next.answered == fate::not_written ||
+                                    (next.answered != fate::acknowledged && begin == log_end) ||
+                                    (next.answered == fate::pending && next.may_be_refused);
         if (may_be_missing) {
             ends.push_back(begin);
         }
@@ -209,16 +225,20 @@ bool oracle::continues_legally(const recovered_log& log) {
             continue;
         }
         if (next.answered == fate::acknowledged && next.first + next.records.size() > log_end) {
-            complain("ACKNOWLEDGED LOST: " + describe(id) + ", the log ends at " + text_of(log_end));
+            complain("ACKNOWLEDGED LOST: " + describe(id) + ", the log ends at " +
+                     text_of(log_end));
         } else {
-            complain("at offset " + text_of(begins.back()) + " the log does not hold " + describe(id) +
-                     ", which comes next there: a hole, a foreign record, a torn batch or another order");
+            complain("at offset " + text_of(begins.back()) + " the log does not hold " +
+                     describe(id) +
+                     ", which comes next there: a hole, a foreign record, a torn batch or another "
+                     "order");
         }
         return false;
     }
     if (begins.back() != log_end) {
-        complain("offset " + text_of(begins.back()) +
-                 " holds a record that was never submitted, was refused, or had been absent before");
+        complain(
+            "offset " + text_of(begins.back()) +
+            " holds a record that was never submitted, was refused, or had been absent before");
         return false;
     }
     return true;
@@ -227,13 +247,15 @@ bool oracle::continues_legally(const recovered_log& log) {
 bool oracle::has_what_was_seen(const recovered_log& log) {
     const log_offset end = log.first + log.records.size();
     if (end < durable_end_seen_) {
-        complain("the log ends at " + text_of(end) + ", but its durable end had been " + text_of(durable_end_seen_));
+        complain("the log ends at " + text_of(end) + ", but its durable end had been " +
+                 text_of(durable_end_seen_));
         return false;
     }
     for (const seen_record& each : seen_) {
         const payload* found = record_at(log, each.offset);
         if (each.offset >= log.first && (found == nullptr || *found != each.bytes)) {
-            complain("offset " + text_of(each.offset) + " was read as durable and is gone or different");
+            complain("offset " + text_of(each.offset) +
+                     " was read as durable and is gone or different");
             return false;
         }
     }
@@ -245,7 +267,8 @@ void oracle::recovered(const recovered_log& log) {
     const log_offset end = log.first + log.records.size();
     if (damage_ && damage_->has_witness) {
         complain("offsets " + text_of(damage_->begin) + " to " + text_of(damage_->end) +
-                 " are damaged, and the log opened and read to " + text_of(end) + " without an error");
+                 " are damaged, and the log opened and read to " + text_of(end) +
+                 " without an error");
         return;
     }
     // Damage without a witness: ending where it begins is as good as what was promised.
@@ -256,7 +279,8 @@ void oracle::recovered(const recovered_log& log) {
                 each.answered = fate::unknown;
             }
         }
-        settled_.resize(std::min<std::size_t>(settled_.size(), end < settled_first_ ? 0 : end - settled_first_));
+        settled_.resize(std::min<std::size_t>(settled_.size(),
+                                              end < settled_first_ ? 0 : end - settled_first_));
         std::erase_if(seen_, [&](const seen_record& each) { return each.offset >= end; });
         durable_end_seen_ = std::min(durable_end_seen_, end);
     }

@@ -1,6 +1,7 @@
 #pragma once
-// oracle: judges the history of one log from outside: what was submitted, what was answered, what came back after each
-// crash. Knows the promise (docs/simulation.md, "The oracle") and nothing of segments, recovery or the log's code.
+// oracle: judges the history of one log from outside: what was submitted, what was answered, what
+// came back after each crash. Knows the promise (docs/simulation.md, "The oracle") and nothing of
+// segments, recovery or the log's code.
 
 #include <caisson/types.hpp>
 
@@ -53,8 +54,8 @@ public:
     void closed();
     /// The process ended by a crash or kill: what was not answered never will be.
     void crashed();
-    /// The records of [begin, end) were damaged on the disk. With a `witness` the log must notice at open or read;
-    /// without, it may take the damage for a torn write and end at `begin`.
+    /// The records of [begin, end) were damaged on the disk. With a `witness` the log must notice
+    /// at open or read; without, it may take the damage for a torn write and end at `begin`.
     void damaged(log_offset begin, log_offset end, bool has_witness);
     /// Records before `end` may be gone from now on.
     void purged(log_offset end);
@@ -72,10 +73,14 @@ public:
     [[nodiscard]] bool is_content() const noexcept { return complaint_.empty(); }
     /// The first thing that was not legal, in a sentence; empty when all was.
     [[nodiscard]] const std::string& complaint() const noexcept { return complaint_; }
-    [[nodiscard]] std::uint64_t records_acknowledged() const noexcept { return records_acknowledged_; }
+    [[nodiscard]] std::uint64_t records_acknowledged() const noexcept {
+        return records_acknowledged_;
+    }
     [[nodiscard]] std::uint64_t recoveries() const noexcept { return recoveries_; }
     /// The end of what the last recovery showed; new records come here.
-    [[nodiscard]] log_offset settled_end() const noexcept { return settled_first_ + settled_.size(); }
+    [[nodiscard]] log_offset settled_end() const noexcept {
+        return settled_first_ + settled_.size();
+    }
 
 private:
     enum class fate : std::uint8_t { pending, acknowledged, not_written, unknown };
@@ -83,7 +88,7 @@ private:
         std::vector<payload> records;
         fate answered = fate::pending;
         bool may_be_refused = false;
-        log_offset first; // acknowledged: where
+        log_offset first;  // acknowledged: where
     };
     struct seen_record {
         log_offset offset;
@@ -101,15 +106,17 @@ private:
     [[nodiscard]] bool continues_legally(const recovered_log& log);
     [[nodiscard]] bool has_what_was_seen(const recovered_log& log);
     [[nodiscard]] bool lies_at(const batch& what, log_offset begin, const recovered_log& log) const;
-    [[nodiscard]] std::vector<log_offset> ends_after(const batch& next, const std::vector<log_offset>& begins,
+    [[nodiscard]] std::vector<log_offset> ends_after(const batch& next,
+                                                     const std::vector<log_offset>& begins,
                                                      const recovered_log& log) const;
     [[nodiscard]] std::string describe(batch_id id) const;
 
     // What the last recovery showed: fixed for ever, synced before it was shown.
     log_offset settled_first_;
     std::vector<payload> settled_;
-    std::vector<batch> batches_; // of this life, in the order of the calls; those of before are settled
-    batch_id batches_begin_ = 0; // id of batches_[0]: ids are never used again
+    // of this life, in the order of the calls; those of before are settled
+    std::vector<batch> batches_;
+    batch_id batches_begin_ = 0;  // id of batches_[0]: ids are never used again
     std::vector<seen_record> seen_;
     log_offset durable_end_seen_;
     log_offset purged_end_;

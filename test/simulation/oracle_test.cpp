@@ -1,5 +1,5 @@
-// The oracle itself: it is content with every legal history and objects to each way of breaking the promise. Method:
-// short histories told by hand; letters stand for records.
+// The oracle itself: it is content with every legal history and objects to each way of breaking the
+// promise. Method: short histories told by hand; letters stand for records.
 
 #include "simulation/oracle.hpp"
 
@@ -59,10 +59,11 @@ TEST_CASE("an acknowledged record that is gone is an acknowledged loss", "[oracl
 }
 
 TEST_CASE("holes, other orders, other bytes, doubles and torn batches are illegal", "[oracle]") {
-    CHECK_THAT(complaint_about(log_of("abcf")), ContainsSubstring("offset 3")); // a hole
+    CHECK_THAT(complaint_about(log_of("abcf")), ContainsSubstring("offset 3"));  // a hole
     CHECK_THAT(complaint_about(log_of("abcd")), ContainsSubstring("torn batch"));
     CHECK_THAT(complaint_about(log_of("abced")), ContainsSubstring("offset 3"));
-    CHECK_THAT(complaint_about(log_of("acb")), !ContainsSubstring("ACKNOWLEDGED") && ContainsSubstring("offset 0"));
+    CHECK_THAT(complaint_about(log_of("acb")),
+               !ContainsSubstring("ACKNOWLEDGED") && ContainsSubstring("offset 0"));
     CHECK_THAT(complaint_about(log_of("abx")), ContainsSubstring("offset 2"));
     CHECK_THAT(complaint_about(log_of("abcdeff")), ContainsSubstring("never submitted"));
     CHECK_THAT(complaint_about(log_of("abcx")), ContainsSubstring("offset 3"));
@@ -213,7 +214,8 @@ TEST_CASE("an unknown outcome needs a fault, and both outcomes are legal", "[ora
     }
 }
 
-TEST_CASE("every call is answered once, before close returns, and never after the end of its life", "[oracle]") {
+TEST_CASE("every call is answered once, before close returns, and never after the end of its life",
+          "[oracle]") {
     oracle judge;
     const auto a = judge.submit(records("a"));
     SECTION("twice") {
@@ -294,7 +296,8 @@ TEST_CASE("damage with a witness must be named, and with its place", "[oracle]")
     }
 }
 
-TEST_CASE("damage without a witness may end the log where it begins, and nowhere else", "[oracle]") {
+TEST_CASE("damage without a witness may end the log where it begins, and nowhere else",
+          "[oracle]") {
     oracle judge = four_batches();
     judge.damaged(at(2), at(3), false);
     SECTION("cut") {
@@ -333,7 +336,7 @@ TEST_CASE("a purge lets the beginning go, and no more than it named", "[oracle]"
         CHECK(each.is_content() == (first <= 2));
         if (each.is_content()) {
             each.recovered(log_of("bc", 1));
-            CHECK(each.is_content() == (first <= 1)); // what was gone stays gone
+            CHECK(each.is_content() == (first <= 1));  // what was gone stays gone
         }
     }
 }
@@ -350,7 +353,8 @@ TEST_CASE("a second open writes nothing, and a seed has one history", "[oracle]"
     CHECK_THAT(other.complaint(), ContainsSubstring("two histories"));
 }
 
-TEST_CASE("a log may begin at another offset than 0, and records may be empty or alike", "[oracle]") {
+TEST_CASE("a log may begin at another offset than 0, and records may be empty or alike",
+          "[oracle]") {
     oracle judge(at(100));
     const auto first = judge.submit({payload{}, payload{}});
     const auto second = judge.submit({payload{}});

@@ -1,5 +1,5 @@
-// What a power cut does to the bytes of files: for each promise, over many seeds, that the loss it allows does happen,
-// and that what is promised to stay never goes.
+// What a power cut does to the bytes of files: for each promise, over many seeds, that the loss it
+// allows does happen, and that what is promised to stay never goes.
 
 #include "unit/sim/machine.hpp"
 
@@ -27,8 +27,10 @@ struct prepared_file {
 };
 
 /// Runs `script` on a prepared file under 200 seeds, cuts the power, and collects what `look` sees.
-std::set<int> after_crashes(const world_options& options, const std::function<void(machine&, io::file&)>& script,
-                            const std::function<int(const disk_image&)>& look, std::size_t blocks = 4) {
+std::set<int> after_crashes(const world_options& options,
+                            const std::function<void(machine&, io::file&)>& script,
+                            const std::function<int(const disk_image&)>& look,
+                            std::size_t blocks = 4) {
     std::set<int> seen;
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
         machine machine(seed, options);
@@ -40,15 +42,23 @@ std::set<int> after_crashes(const world_options& options, const std::function<vo
     return seen;
 }
 
-int block(const disk_image& disk, std::uint64_t index) { return value_of(disk.read_file("/log/f"), index * block_bytes); }
-int length_in_blocks(const disk_image& disk) { return static_cast<int>(disk.read_file("/log/f")->size() / block_bytes); }
+int block(const disk_image& disk, std::uint64_t index) {
+    return value_of(disk.read_file("/log/f"), index * block_bytes);
+}
+int length_in_blocks(const disk_image& disk) {
+    return static_cast<int>(disk.read_file("/log/f")->size() / block_bytes);
+}
 
 TEST_CASE("a plain write may be lost, kept, or torn at sectors until it is synced", "[sim][data]") {
-    const auto write = [](machine& on, io::file& file) { REQUIRE(on.fill(file, 2, 0) == 4096); };
-    const auto look = [](const disk_image& disk) { return block(disk, 0); };
+    const auto write = [](machine& on, io::file& file) {
+        REQUIRE(on.fill(file, 2, 0) == 4096);
+    };
+    const auto look = [](const disk_image& disk) {
+        return block(disk, 0);
+    };
     world_options options = quiet();
     REQUIRE(after_crashes(options, write, look) == std::set{-1, 1, 2});
-    options.sector_size_bytes = 4096; // nothing is torn inside a sector
+    options.sector_size_bytes = 4096;  // nothing is torn inside a sector
     REQUIRE(after_crashes(options, write, look) == std::set{1, 2});
     const auto and_sync = [&](machine& on, io::file& file) {
         write(on, file);
@@ -60,7 +70,9 @@ TEST_CASE("a plain write may be lost, kept, or torn at sectors until it is synce
 TEST_CASE("sectors survive in any combination", "[sim][data]") {
     world_options options = quiet();
     options.data = survival::each;
-    const auto write = [](machine& on, io::file& file) { on.fill(file, 2, 0); };
+    const auto write = [](machine& on, io::file& file) {
+        on.fill(file, 2, 0);
+    };
     const auto pattern = [](const disk_image& disk) {
         int bits = 0;
         for (std::uint64_t sector = 0; sector < 8; ++sector) {
@@ -80,7 +92,8 @@ TEST_CASE("survival modes keep what their names say, in the order of writing", "
         }
     };
     const auto kept = [](const disk_image& disk) {
-        return (block(disk, 0) == 2 ? 100 : 0) + (block(disk, 1) == 2 ? 10 : 0) + (block(disk, 2) == 2 ? 1 : 0);
+        return (block(disk, 0) == 2 ? 100 : 0) + (block(disk, 1) == 2 ? 10 : 0) +
+               (block(disk, 2) == 2 ? 1 : 0);
     };
     options.data = survival::nothing;
     REQUIRE(after_crashes(options, write, kept) == std::set{0});
@@ -92,14 +105,16 @@ TEST_CASE("survival modes keep what their names say, in the order of writing", "
     REQUIRE(after_crashes(options, write, kept) == std::set{0, 1, 11, 111});
 }
 
-TEST_CASE("an earlier unsynced version of a sector may come out instead of the latest", "[sim][data]") {
+TEST_CASE("an earlier unsynced version of a sector may come out instead of the latest",
+          "[sim][data]") {
     const auto write = [](machine& on, io::file& file) {
         on.fill(file, 2, 0);
         on.fill(file, 3, 0);
     };
     world_options options = quiet();
     options.sector_size_bytes = 4096;
-    REQUIRE(after_crashes(options, write, [](const auto& disk) { return block(disk, 0); }) == std::set{1, 2, 3});
+    REQUIRE(after_crashes(options, write, [](const auto& disk) { return block(disk, 0); }) ==
+            std::set{1, 2, 3});
 }
 
 TEST_CASE("a dsync write makes itself durable and nothing else", "[sim][data]") {
@@ -107,8 +122,10 @@ TEST_CASE("a dsync write makes itself durable and nothing else", "[sim][data]") 
         on.fill(file, 2, 0);
         on.fill(file, 3, block_bytes, 1, io::write_mode::dsync);
     };
-    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 1); }) == std::set{3});
-    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 0); }) == std::set{-1, 1, 2});
+    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 1); }) ==
+            std::set{3});
+    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 0); }) ==
+            std::set{-1, 1, 2});
 }
 
 TEST_CASE("an older unsynced version never overtakes a dsync write", "[sim][data]") {
@@ -116,12 +133,16 @@ TEST_CASE("an older unsynced version never overtakes a dsync write", "[sim][data
         on.fill(file, 2, 0, 3);
         on.fill(file, 3, block_bytes, 1, io::write_mode::dsync);
     };
-    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 1); }) == std::set{3});
+    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 1); }) ==
+            std::set{3});
 }
 
 TEST_CASE("a dsync write beyond the end makes the length durable that it needs", "[sim][data]") {
-    const auto write = [](machine& on, io::file& file) { on.fill(file, 3, 9 * block_bytes, 1, io::write_mode::dsync); };
-    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 9); }) == std::set{3});
+    const auto write = [](machine& on, io::file& file) {
+        on.fill(file, 3, 9 * block_bytes, 1, io::write_mode::dsync);
+    };
+    REQUIRE(after_crashes(quiet(), write, [](const auto& disk) { return block(disk, 9); }) ==
+            std::set{3});
     REQUIRE(after_crashes(quiet(), write, length_in_blocks) == std::set{10});
 }
 
@@ -137,7 +158,8 @@ TEST_CASE("a sync covers only writes that had completed when it was called", "[s
         }
         REQUIRE(sync.outcome == 0);
     };
-    REQUIRE(after_crashes(quiet(), race, [](const auto& disk) { return block(disk, 0); }) == std::set{-1, 1, 2});
+    REQUIRE(after_crashes(quiet(), race, [](const auto& disk) { return block(disk, 0); }) ==
+            std::set{-1, 1, 2});
 }
 
 TEST_CASE("a write in flight at the power cut lands in any part", "[sim][data]") {
@@ -163,51 +185,65 @@ TEST_CASE("a write in flight at the power cut lands in any part", "[sim][data]")
     REQUIRE(seen.contains(-1));
 }
 
-TEST_CASE("length and content survive independently; a length without data reads as zeros", "[sim][data]") {
-    const auto append = [](machine& on, io::file& file) { on.fill(file, 2, 4 * block_bytes, 2); };
+TEST_CASE("length and content survive independently; a length without data reads as zeros",
+          "[sim][data]") {
+    const auto append = [](machine& on, io::file& file) {
+        on.fill(file, 2, 4 * block_bytes, 2);
+    };
     world_options options = quiet();
     options.sector_size_bytes = 4096;
     REQUIRE(after_crashes(options, append, length_in_blocks) == std::set{4, 6});
-    REQUIRE(after_crashes(options, append, [](const auto& disk) { return block(disk, 5); }) == std::set{-2, 0, 2});
+    REQUIRE(after_crashes(options, append, [](const auto& disk) { return block(disk, 5); }) ==
+            std::set{-2, 0, 2});
     const auto and_sync = [&](machine& on, io::file& file) {
         append(on, file);
         on.sync(file);
     };
-    REQUIRE(after_crashes(options, and_sync, [](const auto& disk) { return block(disk, 5); }) == std::set{2});
+    REQUIRE(after_crashes(options, and_sync, [](const auto& disk) { return block(disk, 5); }) ==
+            std::set{2});
 }
 
 TEST_CASE("with stale_garbage a kept length over lost data may show garbage", "[sim][data]") {
     world_options options = quiet();
     options.stale_garbage = true;
     options.sector_size_bytes = 4096;
-    const auto append = [](machine& on, io::file& file) { on.fill(file, 2, 4 * block_bytes, 2); };
+    const auto append = [](machine& on, io::file& file) {
+        on.fill(file, 2, 4 * block_bytes, 2);
+    };
     REQUIRE(after_crashes(options, append, [](const auto& disk) { return block(disk, 5); }) ==
             std::set{-2, -1, 0, 2});
     // What was durable before stays whole.
-    REQUIRE(after_crashes(options, append, [](const auto& disk) { return block(disk, 3); }) == std::set{1});
+    REQUIRE(after_crashes(options, append, [](const auto& disk) { return block(disk, 3); }) ==
+            std::set{1});
 }
 
 TEST_CASE("an unsynced cut may be undone, even under later data at the same place", "[sim][data]") {
-    const auto cut = [](machine& on, io::file& file) { REQUIRE(on.truncate(file, block_bytes) == 0); };
+    const auto cut = [](machine& on, io::file& file) {
+        REQUIRE(on.truncate(file, block_bytes) == 0);
+    };
     REQUIRE(after_crashes(quiet(), cut, length_in_blocks) == std::set{1, 4});
     const auto cut_and_write = [&](machine& on, io::file& file) {
         cut(on, file);
         on.fill(file, 3, block_bytes, 1, io::write_mode::dsync);
     };
     REQUIRE(after_crashes(quiet(), cut_and_write, length_in_blocks) == std::set{2, 4});
-    REQUIRE(after_crashes(quiet(), cut_and_write, [](const auto& disk) { return block(disk, 1); }) == std::set{3});
+    REQUIRE(after_crashes(quiet(), cut_and_write,
+                          [](const auto& disk) { return block(disk, 1); }) == std::set{3});
     // The old bytes behind the new ones: what an unsynced cut resurrects.
-    REQUIRE(after_crashes(quiet(), cut_and_write, [](const auto& disk) { return block(disk, 2); }) == std::set{-2, 1});
+    REQUIRE(after_crashes(quiet(), cut_and_write,
+                          [](const auto& disk) { return block(disk, 2); }) == std::set{-2, 1});
     const auto synced_cut = [&](machine& on, io::file& file) {
         cut(on, file);
         on.sync(file);
         on.fill(file, 3, 2 * block_bytes, 1, io::write_mode::dsync);
     };
     REQUIRE(after_crashes(quiet(), synced_cut, length_in_blocks) == std::set{3});
-    REQUIRE(after_crashes(quiet(), synced_cut, [](const auto& disk) { return block(disk, 1); }) == std::set{0});
+    REQUIRE(after_crashes(quiet(), synced_cut, [](const auto& disk) { return block(disk, 1); }) ==
+            std::set{0});
 }
 
-TEST_CASE("after a cut the bytes behind it read as zeros when the file grows again", "[sim][data]") {
+TEST_CASE("after a cut the bytes behind it read as zeros when the file grows again",
+          "[sim][data]") {
     machine machine;
     prepared_file prepared(machine);
     machine.truncate(*prepared.file, 100);
@@ -217,7 +253,8 @@ TEST_CASE("after a cut the bytes behind it read as zeros when the file grows aga
     REQUIRE(value_of(bytes, 100, 3 * block_bytes) == 0);
 }
 
-TEST_CASE("reserved space is a length that reads as zeros until data is synced into it", "[sim][data]") {
+TEST_CASE("reserved space is a length that reads as zeros until data is synced into it",
+          "[sim][data]") {
     const auto reserve = [](machine& on, io::file& file) {
         REQUIRE(on.allocate(file, 4 * block_bytes, 8 * block_bytes) == 0);
     };
@@ -225,13 +262,15 @@ TEST_CASE("reserved space is a length that reads as zeros until data is synced i
     const auto and_sync = [&](machine& on, io::file& file) {
         reserve(on, file);
         on.sync(file);
-        on.fill(file, 2, 4 * block_bytes, 4); // direct, unsynced: not durable
+        on.fill(file, 2, 4 * block_bytes, 4);  // direct, unsynced: not durable
     };
     REQUIRE(after_crashes(quiet(), and_sync, length_in_blocks) == std::set{8});
-    REQUIRE(after_crashes(quiet(), and_sync, [](const auto& disk) { return block(disk, 6); }) == std::set{-1, 0, 2});
+    REQUIRE(after_crashes(quiet(), and_sync, [](const auto& disk) { return block(disk, 6); }) ==
+            std::set{-1, 0, 2});
 }
 
-TEST_CASE("a failed sync reports once, drops the data, and the next one succeeds without it", "[sim][data]") {
+TEST_CASE("a failed sync reports once, drops the data, and the next one succeeds without it",
+          "[sim][data]") {
     machine machine;
     prepared_file prepared(machine);
     const auto cached = machine.open(*prepared.directory, "f", io::open_mode::read);
@@ -239,8 +278,9 @@ TEST_CASE("a failed sync reports once, drops the data, and the next one succeeds
     machine.world.inject(fault(operation_kind::sync));
     REQUIRE(machine.sync(*prepared.file) == -EIO);
     REQUIRE(machine.sync(*prepared.file) == 0);
-    REQUIRE(machine.read(*prepared.file, 0, block_bytes)[0] == std::byte{1}); // direct: what the disk has
-    REQUIRE(machine.read(*cached, 0, block_bytes)[0] == std::byte{2});        // cached: the lie
+    // direct: what the disk has
+    REQUIRE(machine.read(*prepared.file, 0, block_bytes)[0] == std::byte{1});
+    REQUIRE(machine.read(*cached, 0, block_bytes)[0] == std::byte{2});  // cached: the lie
     SECTION("which a crash ends") {
         machine.world.crash(survival::everything, name_survival::prefix);
         REQUIRE(block(machine.world.disk(), 0) == 1);
@@ -251,7 +291,8 @@ TEST_CASE("a failed sync reports once, drops the data, and the next one succeeds
     }
 }
 
-TEST_CASE("a failed sync keeps data that it was not to cover, and the file's length", "[sim][data]") {
+TEST_CASE("a failed sync keeps data that it was not to cover, and the file's length",
+          "[sim][data]") {
     machine machine;
     prepared_file prepared(machine);
     machine.fill(*prepared.file, 2, 5 * block_bytes);
@@ -305,10 +346,15 @@ TEST_CASE("garbling in flight touches only bytes that the write was to change", 
     REQUIRE(garbled > 20);
 }
 
-TEST_CASE("rewrite_may_garble takes what was there before: the control for packed commits", "[sim][data][control]") {
+TEST_CASE("rewrite_may_garble takes what was there before: the control for packed commits",
+          "[sim][data][control]") {
     world_options options = quiet();
-    const auto rewrite = [](machine& on, io::file& file) { on.fill(file, 1, 0); };
-    const auto look = [](const disk_image& disk) { return block(disk, 0); };
+    const auto rewrite = [](machine& on, io::file& file) {
+        on.fill(file, 1, 0);
+    };
+    const auto look = [](const disk_image& disk) {
+        return block(disk, 0);
+    };
     REQUIRE(after_crashes(options, rewrite, look) == std::set{1});
     options.rewrite_may_garble = true;
     REQUIRE(after_crashes(options, rewrite, look) == std::set{-1, 1});
@@ -403,7 +449,8 @@ TEST_CASE("unaligned writes through the page cache keep the rest of their sector
     REQUIRE(value_of(bytes, 310, 390) == 1);
 }
 
-TEST_CASE("one history has many crash states: a snapshot is crashed again and again", "[sim][data][image]") {
+TEST_CASE("one history has many crash states: a snapshot is crashed again and again",
+          "[sim][data][image]") {
     machine machine;
     prepared_file prepared(machine);
     const block_buffer two(2 * block_bytes, 2);
@@ -420,7 +467,7 @@ TEST_CASE("one history has many crash states: a snapshot is crashed again and ag
     }
     REQUIRE(states.size() > 90);
     machine.world.run();
-    REQUIRE(block(machine.world.disk(), 0) == 2); // the world itself went on
+    REQUIRE(block(machine.world.disk(), 0) == 2);  // the world itself went on
     machine.world.crash();
     disk_image kept = at_this_moment;
     kept.settle();

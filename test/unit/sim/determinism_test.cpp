@@ -1,5 +1,5 @@
-// One seed, one history: the same on every run and every compiler. Method: a scribbler does random things to a few
-// files under faults, crashes and kills; its trace hashes are checked in.
+// One seed, one history: the same on every run and every compiler. Method: a scribbler does random
+// things to a few files under faults, crashes and kills; its trace hashes are checked in.
 
 #include "unit/sim/machine.hpp"
 
@@ -19,7 +19,8 @@ public:
     scribbler(machine& on, prng& random) : machine_(on), random_(random), root_(machine_.root()) {
         for (const char* name : {"a", "b"}) {
             auto file = machine_.create(*root_, name);
-            files_.push_back(file ? std::move(file) : machine_.open(*root_, name, io::open_mode::write_direct));
+            files_.push_back(file ? std::move(file)
+                                  : machine_.open(*root_, name, io::open_mode::write_direct));
         }
     }
 
@@ -46,7 +47,7 @@ private:
         slot = std::make_unique<call>();
         io::file* file = files_[random_.below(files_.size())].get();
         if (file == nullptr) {
-            return; // an injected fault kept it closed
+            return;  // an injected fault kept it closed
         }
         const std::uint64_t position = random_.below(16) * block_bytes;
         const std::size_t bytes = (1 + random_.below(4)) * block_bytes;
@@ -59,7 +60,8 @@ private:
         default:
             std::fill(memory.begin(), memory.end(), static_cast<std::byte>(random_.below(256)));
             return file->start_write(slot->op, memory, position,
-                                     random_.chance(1, 2) ? io::write_mode::dsync : io::write_mode::plain);
+                                     random_.chance(1, 2) ? io::write_mode::dsync
+                                                          : io::write_mode::plain);
         }
     }
 
@@ -99,7 +101,8 @@ TEST_CASE("the same seed gives the same history, another seed another one", "[si
 }
 
 TEST_CASE("histories are the same on every compiler and machine", "[sim][determinism]") {
-    // A change of the simulation changes these numbers: take the new ones, and see that both compilers print the same.
+    // A change of the simulation changes these numbers: take the new ones, and see that both
+    // compilers print the same.
     constexpr std::array<std::uint64_t, 4> expected = {0, 0, 0, 0};
     for (std::uint64_t seed = 0; seed < expected.size(); ++seed) {
         CAPTURE(seed);

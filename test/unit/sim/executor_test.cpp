@@ -86,7 +86,8 @@ TEST_CASE("executors of one life are equal, of two lives they are not", "[sim][e
     REQUIRE(first != world.executor());
 }
 
-TEST_CASE("virtual time goes on only when nothing is ready, and exactly to the next event", "[sim][clock]") {
+TEST_CASE("virtual time goes on only when nothing is ready, and exactly to the next event",
+          "[sim][clock]") {
     machine machine;
     observed_operation op;
     io::clock& clock = machine.world.environment().clock;

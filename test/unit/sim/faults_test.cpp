@@ -26,7 +26,7 @@ TEST_CASE("a fault hits the Nth operation of its kind, once", "[sim][faults]") {
     prepared_file prepared(machine);
     machine.world.inject(fault(operation_kind::write, 3).fails_with(ENOSPC));
     REQUIRE(machine.fill(*prepared.file, 2, 0) == 4096);
-    REQUIRE(machine.sync(*prepared.file) == 0); // another kind does not count
+    REQUIRE(machine.sync(*prepared.file) == 0);  // another kind does not count
     REQUIRE(machine.fill(*prepared.file, 2, 0) == 4096);
     REQUIRE(machine.fill(*prepared.file, 2, 0) == -ENOSPC);
     REQUIRE(machine.fill(*prepared.file, 2, 0) == 4096);
@@ -53,7 +53,8 @@ TEST_CASE("every kind of operation can be made to fail", "[sim][faults]") {
     CHECK(fails(operation_kind::open_root, outcome_of([&] { machine.root(); })));
     CHECK(fails(operation_kind::open_directory, outcome_of([&] { machine.below(in, "sub"); })));
     CHECK(fails(operation_kind::list, outcome_of([&] { machine.list(in); })));
-    CHECK(fails(operation_kind::open, outcome_of([&] { machine.open(in, "f", io::open_mode::read); })));
+    CHECK(fails(operation_kind::open,
+                outcome_of([&] { machine.open(in, "f", io::open_mode::read); })));
     CHECK(fails(operation_kind::create, outcome_of([&] { machine.create(in, "g"); })));
     CHECK(fails(operation_kind::rename, [&] { return machine.rename(in, "g", in, "h"); }));
     CHECK(fails(operation_kind::unlink, [&] { return machine.unlink(in, "h"); }));
@@ -92,7 +93,8 @@ TEST_CASE("a write that fails with EIO may have landed in part", "[sim][faults]"
     REQUIRE(seen == std::set{-1, 1, 2});
 }
 
-TEST_CASE("short transfers move whole blocks on direct files and the rest can follow", "[sim][faults]") {
+TEST_CASE("short transfers move whole blocks on direct files and the rest can follow",
+          "[sim][faults]") {
     std::set<std::int64_t> counts;
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         machine machine(seed);
@@ -102,8 +104,8 @@ TEST_CASE("short transfers move whole blocks on direct files and the rest can fo
         counts.insert(wrote);
         const auto bytes = machine.world.disk().read_file("/log/f");
         REQUIRE(value_of(bytes, 0, static_cast<std::size_t>(wrote)) == 2);
-        REQUIRE(value_of(bytes, static_cast<std::size_t>(wrote), 4 * block_bytes - static_cast<std::size_t>(wrote)) ==
-                1);
+        REQUIRE(value_of(bytes, static_cast<std::size_t>(wrote),
+                         4 * block_bytes - static_cast<std::size_t>(wrote)) == 1);
         machine.world.inject(fault(operation_kind::read).does(fault::effect::short_count));
         const auto read = machine.read(*prepared.file, 0, 4 * block_bytes);
         REQUIRE(read.size() < 4 * block_bytes);
@@ -112,7 +114,8 @@ TEST_CASE("short transfers move whole blocks on direct files and the rest can fo
     REQUIRE(counts == std::set<std::int64_t>{4096, 8192, 12288});
 }
 
-TEST_CASE("a stuck operation never completes, cancelled or not, until the life ends", "[sim][faults]") {
+TEST_CASE("a stuck operation never completes, cancelled or not, until the life ends",
+          "[sim][faults]") {
     machine machine;
     prepared_file prepared(machine);
     machine.world.inject(fault(operation_kind::write).does(fault::effect::stuck));
@@ -129,7 +132,8 @@ TEST_CASE("a stuck operation never completes, cancelled or not, until the life e
     REQUIRE(op.outcome == io::operation::abandoned);
 }
 
-TEST_CASE("a cancelled operation completes once, with ECANCELED or its real outcome", "[sim][faults]") {
+TEST_CASE("a cancelled operation completes once, with ECANCELED or its real outcome",
+          "[sim][faults]") {
     std::set<std::int64_t> outcomes;
     std::set<int> contents;
     for (std::uint64_t seed = 0; seed < 80; ++seed) {
@@ -146,12 +150,12 @@ TEST_CASE("a cancelled operation completes once, with ECANCELED or its real outc
         if (op.outcome == -ECANCELED) {
             contents.insert(value_of(machine.world.disk().read_file("/log/f"), 0));
         }
-        machine.world.environment().disk.cancel(op); // too late: nothing happens
+        machine.world.environment().disk.cancel(op);  // too late: nothing happens
         machine.world.run();
         REQUIRE(op.completions == 1);
     }
     REQUIRE(outcomes == std::set<std::int64_t>{-ECANCELED, 4096});
-    REQUIRE(contents == std::set{-1, 1, 2}); // a cancelled write may have reached the disk
+    REQUIRE(contents == std::set{-1, 1, 2});  // a cancelled write may have reached the disk
 }
 
 TEST_CASE("lost, misdirected and flipped writes report success", "[sim][faults]") {
@@ -201,7 +205,8 @@ TEST_CASE("a slow operation takes the stall time", "[sim][faults]") {
     REQUIRE(machine.world.now_ns() - began_ns >= 50'000'000);
 }
 
-TEST_CASE("an unreadable range fails every read that touches it until it is written again", "[sim][faults]") {
+TEST_CASE("an unreadable range fails every read that touches it until it is written again",
+          "[sim][faults]") {
     machine machine;
     prepared_file prepared(machine);
     REQUIRE(machine.world.disk().make_unreadable("/log/f", 5000, 5001));
@@ -227,9 +232,12 @@ TEST_CASE("direct files refuse misaligned position, length and memory", "[sim][f
     CHECK(machine.write(*prepared.file, all.first(512), 0) == -EINVAL);
     CHECK(machine.write(*prepared.file, all.subspan(512, block_bytes), 0) == -EINVAL);
     CHECK(machine.write(*prepared.file, all.first(block_bytes), 0) == 4096);
-    CHECK(machine.finish([&](io::operation& op) { prepared.file->start_read(op, all.first(512), 0); }) == -EINVAL);
+    CHECK(machine.finish([&](io::operation& op) {
+        prepared.file->start_read(op, all.first(512), 0);
+    }) == -EINVAL);
     const auto cached = machine.open(*prepared.directory, "f", io::open_mode::read);
-    CHECK(machine.finish([&](io::operation& op) { cached->start_read(op, all.subspan(1, 7), 3); }) == 7);
+    CHECK(machine.finish(
+              [&](io::operation& op) { cached->start_read(op, all.subspan(1, 7), 3); }) == 7);
     CHECK(machine.write(*cached, all.first(block_bytes), 0) == -EBADF);
     CHECK(machine.truncate(*cached, 0) == -EINVAL);
     CHECK(machine.allocate(*cached, 0, 1) == -EBADF);
@@ -251,7 +259,8 @@ TEST_CASE("smaller blocks and missing direct I/O relax the alignment", "[sim][fa
     REQUIRE_FALSE(other.directory->traits().supports_direct);
 }
 
-TEST_CASE("a direct read ends short at an unaligned end of file and returns 0 beyond", "[sim][faults]") {
+TEST_CASE("a direct read ends short at an unaligned end of file and returns 0 beyond",
+          "[sim][faults]") {
     machine machine;
     prepared_file prepared(machine);
     machine.truncate(*prepared.file, block_bytes + 904);
@@ -260,7 +269,8 @@ TEST_CASE("a direct read ends short at an unaligned end of file and returns 0 be
     REQUIRE(machine.last == 0);
 }
 
-TEST_CASE("space runs out: allocation is all or nothing, writes are short or refused", "[sim][faults]") {
+TEST_CASE("space runs out: allocation is all or nothing, writes are short or refused",
+          "[sim][faults]") {
     std::set<std::int64_t> outcomes;
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         machine machine(seed);
@@ -271,7 +281,7 @@ TEST_CASE("space runs out: allocation is all or nothing, writes are short or ref
         REQUIRE(status.length_bytes == 4 * block_bytes);
         REQUIRE(status.allocated_bytes == 4 * block_bytes);
         outcomes.insert(machine.fill(*prepared.file, 2, 4 * block_bytes, 3));
-        REQUIRE(machine.fill(*prepared.file, 2, 0, 4) == 4 * 4096); // overwriting needs no space
+        REQUIRE(machine.fill(*prepared.file, 2, 0, 4) == 4 * 4096);  // overwriting needs no space
         machine.world.set_capacity(0);
         REQUIRE(machine.fill(*prepared.file, 2, 4 * block_bytes, 3) == 3 * 4096);
     }
@@ -352,7 +362,7 @@ TEST_CASE("directories can be crafted and are durable at once", "[sim][image]") 
     REQUIRE_FALSE(disk.make_directory("/log"));
     REQUIRE_FALSE(disk.make_directory("/none/log"));
     REQUIRE(disk.write_file("/log/a", content));
-    REQUIRE(disk.write_file("/log/a", content)); // replaces
+    REQUIRE(disk.write_file("/log/a", content));  // replaces
     REQUIRE_FALSE(disk.write_file("/log", content));
     REQUIRE_FALSE(disk.write_file("/none/a", content));
     REQUIRE(disk.set_length("/log/a", 12));

@@ -1,5 +1,5 @@
-// Power cuts and kills: handlers of the old life never run, operations are abandoned once, late destructors are
-// harmless, and what a killed process had submitted lands in the next life.
+// Power cuts and kills: handlers of the old life never run, operations are abandoned once, late
+// destructors are harmless, and what a killed process had submitted lands in the next life.
 
 #include "unit/sim/machine.hpp"
 
@@ -20,7 +20,8 @@ namespace {
 
 struct counts_destruction {
     explicit counts_destruction(int& counter) : count(&counter) {}
-    counts_destruction(counts_destruction&& other) noexcept : count(std::exchange(other.count, nullptr)) {}
+    counts_destruction(counts_destruction&& other) noexcept
+        : count(std::exchange(other.count, nullptr)) {}
     ~counts_destruction() {
         if (count != nullptr) {
             ++*count;
@@ -29,9 +30,11 @@ struct counts_destruction {
     int* count;
 };
 
-/// Destroyed inside a dying handler, it posts again, as the destructor of a suspended coroutine may.
+/// Destroyed inside a dying handler, it posts again, as the destructor of a suspended coroutine
+/// may.
 struct posts_when_destroyed {
-    posts_when_destroyed(net::any_io_executor on, int& counter) : executor(std::move(on)), ran(&counter) {}
+    posts_when_destroyed(net::any_io_executor on, int& counter)
+        : executor(std::move(on)), ran(&counter) {}
     posts_when_destroyed(posts_when_destroyed&& other) noexcept
         : executor(std::move(other.executor)), ran(std::exchange(other.ran, nullptr)) {}
     ~posts_when_destroyed() {
@@ -86,7 +89,8 @@ TEST_CASE("the end of a life destroys pending handlers without running them", "[
     }
 }
 
-TEST_CASE("a handler that posts while it is destroyed is survived, and what it posts never runs", "[sim][lives]") {
+TEST_CASE("a handler that posts while it is destroyed is survived, and what it posts never runs",
+          "[sim][lives]") {
     int ran = 0;
     {
         world world(1);
@@ -139,7 +143,8 @@ TEST_CASE("operations and sleeps are abandoned once when their life ends", "[sim
     }
 }
 
-TEST_CASE("what a dead life starts is never run inline and abandoned by power_on at the latest", "[sim][lives]") {
+TEST_CASE("what a dead life starts is never run inline and abandoned by power_on at the latest",
+          "[sim][lives]") {
     machine machine;
     prepared_file prepared(machine);
     io::environment& dead = machine.world.environment();
@@ -167,7 +172,8 @@ TEST_CASE("what a dead life starts is never run inline and abandoned by power_on
     REQUIRE_FALSE(machine.world.environment().disk.powered_off());
 }
 
-TEST_CASE("handles of a dead life may go in any order, before or after the next life began", "[sim][lives]") {
+TEST_CASE("handles of a dead life may go in any order, before or after the next life began",
+          "[sim][lives]") {
     for (const bool by_kill : {false, true}) {
         machine machine;
         auto first = std::make_unique<prepared_file>(machine);
@@ -179,7 +185,7 @@ TEST_CASE("handles of a dead life may go in any order, before or after the next 
         auto second = machine.open(*second_root, "f", io::open_mode::write_direct);
         auto second_lock = machine.lock(*second_root);
         REQUIRE(second_lock != nullptr);
-        lock.reset(); // must not release the lock of the next life
+        lock.reset();  // must not release the lock of the next life
         first.reset();
         REQUIRE(machine.lock(*second_root) == nullptr);
         REQUIRE(machine.last == -EWOULDBLOCK);
@@ -187,7 +193,8 @@ TEST_CASE("handles of a dead life may go in any order, before or after the next 
     }
 }
 
-TEST_CASE("a lock excludes everybody until it is released or its machine loses power", "[sim][lives]") {
+TEST_CASE("a lock excludes everybody until it is released or its machine loses power",
+          "[sim][lives]") {
     machine machine;
     const auto root = machine.root();
     auto lock = machine.lock(*root);
@@ -227,7 +234,8 @@ TEST_CASE("a kill keeps everything that completed, synced or not", "[sim][lives]
     REQUIRE_FALSE(machine.world.disk().exists("/log/unsynced"));
 }
 
-TEST_CASE("a killed process's writes may land in the next life, and its lock lives as long", "[sim][lives]") {
+TEST_CASE("a killed process's writes may land in the next life, and its lock lives as long",
+          "[sim][lives]") {
     int landed_late = 0;
     int never_landed = 0;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
@@ -238,7 +246,7 @@ TEST_CASE("a killed process's writes may land in the next life, and its lock liv
         auto buffer = std::make_unique<block_buffer>(block_bytes, 2);
         prepared->file->start_write(op, buffer->bytes(), 0, io::write_mode::plain);
         machine.world.kill();
-        buffer.reset(); // the dead process's memory
+        buffer.reset();  // the dead process's memory
         lock.reset();
         prepared.reset();
         machine.world.power_on();
@@ -248,7 +256,7 @@ TEST_CASE("a killed process's writes may land in the next life, and its lock liv
         const bool was_locked = machine.lock(*root) == nullptr;
         machine.world.run();
         const int late = value_of(machine.read(*file, 0, block_bytes), 0);
-        REQUIRE(machine.lock(*root) != nullptr); // nobody lets the dead hold it for ever
+        REQUIRE(machine.lock(*root) != nullptr);  // nobody lets the dead hold it for ever
         if (early != late) {
             REQUIRE(late == 2);
             ++landed_late;
@@ -285,7 +293,8 @@ TEST_CASE("whoever holds the lock after a kill sees no zombie write any more", "
             const auto file = machine.open(*root, "f", io::open_mode::read_direct);
             const int before = value_of(machine.read(*file, 0, block_bytes), 0);
             machine.world.run();
-            changed_under_lock += value_of(machine.read(*file, 0, block_bytes), 0) == before ? 0 : 1;
+            changed_under_lock +=
+                value_of(machine.read(*file, 0, block_bytes), 0) == before ? 0 : 1;
         }
         REQUIRE((changed_under_lock > 0) == !outlives);
     }
@@ -319,7 +328,8 @@ TEST_CASE("a world may be destroyed with anything pending", "[sim][lives]") {
         prepared.file->start_sync(stuck);
         prepared.file->start_write(write, buffer.bytes(), 0, io::write_mode::plain);
         machine.world.environment().clock.start_sleep(sleep, UINT64_MAX);
-        net::co_spawn(machine.world.executor(), hop_for_ever(counts_destruction(destroyed)), net::detached);
+        net::co_spawn(machine.world.executor(), hop_for_ever(counts_destruction(destroyed)),
+                      net::detached);
     }
     REQUIRE(destroyed == 1);
     for (const observed_operation* each : {&write, &stuck, &sleep}) {

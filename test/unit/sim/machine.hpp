@@ -1,6 +1,6 @@
 #pragma once
-// machine: a simulated world whose disk is used by plain calls, each stepping the world until its operation is done.
-// For tests of the simulation itself. Knows nothing about logs.
+// machine: a simulated world whose disk is used by plain calls, each stepping the world until its
+// operation is done. For tests of the simulation itself. Knows nothing about logs.
 
 #include <caisson/sim.hpp>
 
@@ -10,9 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -66,7 +66,8 @@ inline world_options quiet() {
 
 class machine {
 public:
-    explicit machine(std::uint64_t seed = 1, const world_options& options = quiet()) : world(seed, options) {}
+    explicit machine(std::uint64_t seed = 1, const world_options& options = quiet())
+        : world(seed, options) {}
 
     template <class Start>
     std::int64_t finish(Start start) {
@@ -74,17 +75,22 @@ public:
         start(op);
         while (!op.is_done && world.step()) {
         }
-        return op.is_done ? op.outcome : INT64_MAX; // stuck
+        return op.is_done ? op.outcome : INT64_MAX;  // stuck
     }
 
-    std::unique_ptr<io::directory> root(std::string_view path = "/log", io::root_mode mode = io::root_mode::create) {
+    std::unique_ptr<io::directory> root(std::string_view path = "/log",
+                                        io::root_mode mode = io::root_mode::create) {
         std::unique_ptr<io::directory> opened;
-        last = finish([&](io::operation& op) { world.environment().disk.start_open_root(op, path, mode, opened); });
+        last = finish([&](io::operation& op) {
+            world.environment().disk.start_open_root(op, path, mode, opened);
+        });
         return opened;
     }
-    std::unique_ptr<io::directory> below(io::directory& in, std::string_view name, bool create = true) {
+    std::unique_ptr<io::directory> below(io::directory& in, std::string_view name,
+                                         bool create = true) {
         std::unique_ptr<io::directory> opened;
-        last = finish([&](io::operation& op) { in.start_open_directory(op, name, create, opened); });
+        last =
+            finish([&](io::operation& op) { in.start_open_directory(op, name, create, opened); });
         return opened;
     }
     std::unique_ptr<io::file> open(io::directory& in, std::string_view name, io::open_mode mode) {
@@ -100,8 +106,8 @@ public:
         return finish([&](io::operation& op) { to.start_write(op, bytes, position, mode); });
     }
     /// Writes `blocks` blocks of `value`.
-    std::int64_t fill(io::file& to, std::uint8_t value, std::uint64_t position, std::size_t blocks = 1,
-                      io::write_mode mode = io::write_mode::plain) {
+    std::int64_t fill(io::file& to, std::uint8_t value, std::uint64_t position,
+                      std::size_t blocks = 1, io::write_mode mode = io::write_mode::plain) {
         const block_buffer buffer(blocks * block_bytes, value);
         return write(to, buffer.bytes(), position, mode);
     }
@@ -123,9 +129,10 @@ public:
     std::int64_t allocate(io::file& what, std::uint64_t begin, std::uint64_t end) {
         return finish([&](io::operation& op) { what.start_allocate(op, begin, end); });
     }
-    std::int64_t rename(io::directory& in, std::string_view from, io::directory& to_directory, std::string_view to,
-                        bool replace = false) {
-        return finish([&](io::operation& op) { in.start_rename(op, from, to_directory, to, replace); });
+    std::int64_t rename(io::directory& in, std::string_view from, io::directory& to_directory,
+                        std::string_view to, bool replace = false) {
+        return finish(
+            [&](io::operation& op) { in.start_rename(op, from, to_directory, to, replace); });
     }
     std::int64_t unlink(io::directory& in, std::string_view name) {
         return finish([&](io::operation& op) { in.start_unlink(op, name); });
@@ -153,10 +160,11 @@ public:
 
     // Declared before what is opened on it in the tests, so that it outlives the handles.
     sim::world world;
-    std::int64_t last = 0; // outcome of the last call that returns an object
+    std::int64_t last = 0;  // outcome of the last call that returns an object
 };
 
-/// What one block of a file holds: its value when it is filled evenly, -1 when mixed, -2 when not there.
+/// What one block of a file holds: its value when it is filled evenly, -1 when mixed, -2 when not
+/// there.
 inline int value_of(const std::optional<std::vector<std::byte>>& file, std::uint64_t position,
                     std::size_t bytes = block_bytes) {
     if (!file || file->size() < position + bytes) {

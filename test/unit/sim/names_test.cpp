@@ -1,5 +1,6 @@
-// What a power cut does to names: directory entries are volatile until their directory is synced, whatever happens to
-// the files. Method: each script runs under many seeds; the set of directories seen afterwards is the claim.
+// What a power cut does to names: directory entries are volatile until their directory is synced,
+// whatever happens to the files. Method: each script runs under many seeds; the set of directories
+// seen afterwards is the claim.
 
 #include "unit/sim/machine.hpp"
 
@@ -16,12 +17,15 @@ using names = std::vector<std::string>;
 
 /// "/log" with the subdirectory "spare", both durable, both open.
 struct prepared_directories {
-    explicit prepared_directories(machine& on) : root(on.root()), spare(on.below(*root, "spare")) { on.sync(*root); }
+    explicit prepared_directories(machine& on) : root(on.root()), spare(on.below(*root, "spare")) {
+        on.sync(*root);
+    }
     std::unique_ptr<io::directory> root;
     std::unique_ptr<io::directory> spare;
 };
 
-std::set<names> after_crashes(name_survival mode, const std::function<void(machine&, prepared_directories&)>& script) {
+std::set<names> after_crashes(name_survival mode,
+                              const std::function<void(machine&, prepared_directories&)>& script) {
     std::set<names> seen;
     for (std::uint64_t seed = 0; seed < 150; ++seed) {
         world_options options = quiet();
@@ -41,7 +45,8 @@ std::set<names> after_crashes(name_survival mode, const std::function<void(machi
     return seen;
 }
 
-TEST_CASE("a new name may be lost until its directory is synced; syncing the file does not help", "[sim][names]") {
+TEST_CASE("a new name may be lost until its directory is synced; syncing the file does not help",
+          "[sim][names]") {
     const auto make = [](machine& on, prepared_directories& in) {
         const auto file = on.create(*in.root, "a");
         on.fill(*file, 1, 0);
@@ -73,7 +78,8 @@ TEST_CASE("prefix keeps the order of changes, subset only what they need", "[sim
             on.create(*in.root, name);
         }
     };
-    REQUIRE(after_crashes(name_survival::prefix, three) == std::set<names>{{}, {"a"}, {"a", "b"}, {"a", "b", "c"}});
+    REQUIRE(after_crashes(name_survival::prefix, three) ==
+            std::set<names>{{}, {"a"}, {"a", "b"}, {"a", "b", "c"}});
     REQUIRE(after_crashes(name_survival::subset, three).size() == 8);
 }
 
@@ -85,7 +91,8 @@ TEST_CASE("a rename within a directory is whole, and needs the change before it"
         REQUIRE(on.rename(*in.root, "tmp", *in.root, "old", true) == 0);
     };
     // Never neither, never "tmp" kept beside the renamed one.
-    REQUIRE(after_crashes(name_survival::subset, replace) == std::set<names>{{"old"}, {"old", "tmp"}});
+    REQUIRE(after_crashes(name_survival::subset, replace) ==
+            std::set<names>{{"old"}, {"old", "tmp"}});
     std::set<std::uint64_t> inodes;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
         machine machine(seed);
@@ -99,22 +106,24 @@ TEST_CASE("a rename within a directory is whole, and needs the change before it"
     REQUIRE(inodes.size() == 2);
 }
 
-TEST_CASE("a rename across directories is durable on each side when that side is synced", "[sim][names]") {
+TEST_CASE("a rename across directories is durable on each side when that side is synced",
+          "[sim][names]") {
     const auto move = [](machine& on, prepared_directories& in) {
         on.create(*in.spare, "s");
         on.sync(*in.spare);
         REQUIRE(on.rename(*in.spare, "s", *in.root, "a") == 0);
     };
     const auto with = [&](bool root, bool spare) {
-        return after_crashes(name_survival::subset, [&, root, spare](machine& on, prepared_directories& in) {
-            move(on, in);
-            if (root) {
-                on.sync(*in.root);
-            }
-            if (spare) {
-                on.sync(*in.spare);
-            }
-        });
+        return after_crashes(name_survival::subset,
+                             [&, root, spare](machine& on, prepared_directories& in) {
+                                 move(on, in);
+                                 if (root) {
+                                     on.sync(*in.root);
+                                 }
+                                 if (spare) {
+                                     on.sync(*in.spare);
+                                 }
+                             });
     };
     const names old_name{"spare/s"};
     const names new_name{"a"};
@@ -125,7 +134,8 @@ TEST_CASE("a rename across directories is durable on each side when that side is
     REQUIRE(with(true, true) == std::set<names>{new_name});
 }
 
-TEST_CASE("an unlink may be undone until its directory is synced, and the content with it", "[sim][names]") {
+TEST_CASE("an unlink may be undone until its directory is synced, and the content with it",
+          "[sim][names]") {
     const auto remove = [](machine& on, prepared_directories& in) {
         const auto file = on.create(*in.root, "a");
         on.fill(*file, 7, 0, 1, io::write_mode::dsync);
@@ -141,7 +151,8 @@ TEST_CASE("an unlink may be undone until its directory is synced, and the conten
     REQUIRE(value_of(machine.world.disk().read_file("/log/a"), 0) == 7);
 }
 
-TEST_CASE("a new directory may be lost with everything in it, also what was synced there", "[sim][names]") {
+TEST_CASE("a new directory may be lost with everything in it, also what was synced there",
+          "[sim][names]") {
     std::set<bool> exists;
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
         world_options options = quiet();
@@ -158,7 +169,8 @@ TEST_CASE("a new directory may be lost with everything in it, also what was sync
     REQUIRE(exists.size() == 2);
 }
 
-TEST_CASE("a directory sync covers only changes that had completed when it was called", "[sim][names]") {
+TEST_CASE("a directory sync covers only changes that had completed when it was called",
+          "[sim][names]") {
     const auto race = [](machine& on, prepared_directories& in) {
         observed_operation create;
         observed_operation sync;
@@ -172,7 +184,8 @@ TEST_CASE("a directory sync covers only changes that had completed when it was c
     REQUIRE(after_crashes(name_survival::subset, race) == std::set<names>{{}, {"a"}});
 }
 
-TEST_CASE("changes of names in flight at the power cut may or may not have happened", "[sim][names]") {
+TEST_CASE("changes of names in flight at the power cut may or may not have happened",
+          "[sim][names]") {
     const auto start = [](machine& on, prepared_directories& in) {
         on.create(*in.root, "a");
         on.create(*in.root, "b");
@@ -207,7 +220,8 @@ TEST_CASE("a root directory that open made is durable", "[sim][names]") {
     REQUIRE(machine.world.disk().exists("/fresh"));
 }
 
-TEST_CASE("names obey the seam: what exists, what is missing, what is of another kind", "[sim][names]") {
+TEST_CASE("names obey the seam: what exists, what is missing, what is of another kind",
+          "[sim][names]") {
     machine machine;
     prepared_directories in(machine);
     machine.create(*in.root, "a");
@@ -224,7 +238,7 @@ TEST_CASE("names obey the seam: what exists, what is missing, what is of another
     CHECK(open("missing", io::open_mode::read) == -ENOENT);
     CHECK(open("spare", io::open_mode::read) == -EISDIR);
     CHECK(open("link", io::open_mode::read) == -ELOOP);
-    CHECK(open("a", io::open_mode::read) == -EINVAL); // two links
+    CHECK(open("a", io::open_mode::read) == -EINVAL);  // two links
     CHECK(open("..", io::open_mode::read) == -EINVAL);
     CHECK(open(".", io::open_mode::create) == -EINVAL);
     CHECK(open("", io::open_mode::create) == -EINVAL);
@@ -238,7 +252,7 @@ TEST_CASE("names obey the seam: what exists, what is missing, what is of another
     CHECK(machine.unlink(*in.root, "missing") == -ENOENT);
     CHECK(machine.unlink(*in.root, "spare") == -EISDIR);
     CHECK(machine.unlink(*in.root, "a") == 0);
-    CHECK(open("second", io::open_mode::read) == 0); // one link again
+    CHECK(open("second", io::open_mode::read) == 0);  // one link again
 
     CHECK(machine.below(*in.root, "plain") == nullptr);
     CHECK(machine.last == -ENOTDIR);
@@ -274,7 +288,8 @@ TEST_CASE("a read-only file system refuses every change and allows every read", 
     CHECK(machine.read(*file, 0, block_bytes).size() == block_bytes);
 }
 
-TEST_CASE("an unlinked file stays readable for those who have it open, and its space goes with the last of them",
+TEST_CASE("an unlinked file stays readable for those who have it open, and its space goes with the "
+          "last of them",
           "[sim][names]") {
     machine machine;
     prepared_directories in(machine);
@@ -301,7 +316,8 @@ TEST_CASE("a directory lists in no promised order", "[sim][names]") {
         names order;
         for (const auto& each : entries) {
             order.push_back(each.name);
-            REQUIRE(each.kind == (each.name == "spare" ? io::entry_kind::directory : io::entry_kind::file));
+            REQUIRE(each.kind ==
+                    (each.name == "spare" ? io::entry_kind::directory : io::entry_kind::file));
         }
         orders.insert(order);
     }

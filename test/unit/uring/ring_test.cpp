@@ -470,3 +470,21 @@ TEST_CASE("a buffer counts as registered only when all of it is", "[uring]") {
     CHECK_FALSE(f.tested->registered_buffer(third));
     CHECK(f.tested->facts().why_no_buffers == "the buffer table is full");
 }
+
+TEST_CASE("a completion may drain the ring it was delivered by", "[uring]") {
+    ring_fixture f;
+    f.start(4);
+    f.poll();
+    for (int i = 0; i < 3; ++i) {
+        f.kernel->complete(0, 4096);
+    }
+    f.ops[0]->then = [&] {
+        f.kernel->complete(0, 4096);
+        while (f.tested->operations_in_flight() > 0) {
+            f.tested->wait(std::chrono::milliseconds(1));
+        }
+        CHECK(f.ops[3]->completions == 1);
+    };
+    f.poll();
+    f.require_all_completed(4096);
+}
