@@ -97,8 +97,9 @@ net::awaitable<exit_code> cat(const cat_options& options, engine& machine) {
     if (!view) {
         co_return to_exit_code(view.error());
     }
-    if (!check_range("cat", options.directory, options.range, view.value())) {
-        co_return exit_code::error;
+    if (const exit_code wrong = check_range("cat", options.directory, options.range, view.value());
+        wrong != exit_code::ok) {
+        co_return wrong;
     }
     output out(STDOUT_FILENO);
     exit_code outcome = co_await print_records(options, view.value(), out);

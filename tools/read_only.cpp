@@ -15,12 +15,12 @@ void add_range_options(CLI::App& verb, offset_range& range) {
         ->type_name("OFFSET");
 }
 
-bool check_range(std::string_view verb, const std::string& directory, const offset_range& range,
-                 const log_view& view) {
+exit_code check_range(std::string_view verb, const std::string& directory,
+                      const offset_range& range, const log_view& view) {
     const log_offset from = range.begin_or(view.begin());
     const log_offset to = range.end_or(view.end());
     if (view.begin() <= from && from <= to && to <= view.end()) {
-        return true;
+        return exit_code::ok;
     }
     std::string text = directory + ": ";
     if (from > to && range.begin && range.end) {
@@ -33,8 +33,14 @@ bool check_range(std::string_view verb, const std::string& directory, const offs
                 std::to_string(view.begin().value()) + ", " + std::to_string(view.end().value()) +
                 ")";
     }
+    // The log may well hold the offset, behind damage that nobody can read across.
+    const bool is_behind_damage =
+        view.facts().tail == tail_state::damaged && (from > view.end() || to > view.end());
+    if (is_behind_damage) {
+        text += " and is damaged behind that; 'caisson verify' names the place";
+    }
     print_error(verb, text);
-    return false;
+    return is_behind_damage ? exit_code::damage : exit_code::error;
 }
 
 net::awaitable<result<log_view>> open_view(std::string_view verb, std::string directory,

@@ -1,6 +1,7 @@
-// The pool's queue, its threads and the way back home. One mutex guards all shared state; it is never held while work
-// or a completion runs. The state is shared with the threads and with the handler posted home, so that a pool that was
-// destroyed, or abandoned with a thread stuck in the kernel, leaves nothing dangling.
+// The pool's queue, its threads and the way back home. One mutex guards all shared state; it is
+// never held while work or a completion runs. The state is shared with the threads and with the
+// handler posted home, so that a pool that was destroyed, or abandoned with a thread stuck in the
+// kernel, leaves nothing dangling.
 
 #include "io/blocking_pool.hpp"
 
@@ -69,28 +70,31 @@ struct job_queue {
 }  // namespace
 
 struct blocking_pool::state {
-    state(net::any_io_executor executor, unsigned limit) : home(std::move(executor)), threads_max(limit) {}
+    state(net::any_io_executor executor, unsigned limit)
+        : home(std::move(executor)), threads_max(limit) {}
 
     const net::any_io_executor home;
     const unsigned threads_max;
 
     std::mutex mutex;
-    std::condition_variable wake;       // a job was queued, or `stopping` was set
+    std::condition_variable wake;  // a job was queued, or `stopping` was set
     std::condition_variable finished_one;
-    job_queue queued;                   // guarded by mutex
-    job_queue finished;                 // guarded by mutex
-    unsigned threads_idle = 0;          // guarded by mutex
-    bool stopping = false;              // guarded by mutex
-    bool post_pending = false;          // guarded by mutex: a handler that empties `finished` is on its way home
+    job_queue queued;           // guarded by mutex
+    job_queue finished;         // guarded by mutex
+    unsigned threads_idle = 0;  // guarded by mutex
+    bool stopping = false;      // guarded by mutex
+    // guarded by mutex: a handler that empties `finished` is on its way home
+    bool post_pending = false;
 
     // Home only.
     std::uint64_t jobs_in_flight = 0;
-    net::any_io_executor tracked;       // holds outstanding work while jobs are in flight
+    net::any_io_executor tracked;  // holds outstanding work while jobs are in flight
     std::vector<std::thread> threads;
     bool is_destroyed = false;
     bool is_abandoned = false;
 
-    /// Called with the mutex held. The post itself happens outside: it may run into the executor's own locks.
+    /// Called with the mutex held. The post itself happens outside: it may run into the executor's
+    /// own locks.
     [[nodiscard]] bool must_post() noexcept { return !std::exchange(post_pending, true); }
 };
 
@@ -183,7 +187,8 @@ void blocking_pool::enqueue(operation& op, std::unique_ptr<job> what) {
         wants_thread = state_->threads_idle == 0 || state_->queued.first;
     }
     if (wants_thread && state_->threads.size() < state_->threads_max) {
-        // A thread inherits the mask of its creator: signals belong to the host's threads, never to these.
+        // A thread inherits the mask of its creator: signals belong to the host's threads, never to
+        // these.
         sigset_t all;
         sigset_t before;
         ::sigfillset(&all);
@@ -238,7 +243,8 @@ std::uint64_t blocking_pool::jobs_in_flight() const noexcept { return state_->jo
 void blocking_pool::wait(std::chrono::nanoseconds timeout) {
     {
         std::unique_lock lock(state_->mutex);
-        state_->finished_one.wait_for(lock, timeout, [&] { return state_->finished.first != nullptr; });
+        state_->finished_one.wait_for(lock, timeout,
+                                      [&] { return state_->finished.first != nullptr; });
     }
     finish_jobs(state_);
 }

@@ -156,7 +156,7 @@ appender::admission appender::try_admit(detail::append_operation& append) {
 }
 
 appender::admission appender::ensure_room(segment_file& segment, std::uint64_t end_bytes) {
-    if (segment.has_room_until(end_bytes)) {
+    if (chain_.is_active() && segment.has_room_until(end_bytes)) {
         return admission::done;
     }
     chain_.want_room(segment, end_bytes);

@@ -64,7 +64,7 @@ error_code damage_code(format::scan_end why, const error_code& header_error) noe
 
 segment_cursor::segment_cursor(io::environment& world, io::directory& directory,
                                std::uint64_t window_size_bytes) noexcept
-    : world_(world), directory_(directory), ahead_(world, window_size_bytes) {}
+    : directory_(directory), ahead_(world, window_size_bytes) {}
 
 std::string segment_cursor::path() const {
     return directory_.path() + "/" + format::segment_name(segment_);

@@ -109,7 +109,6 @@ private:
                                                search_outcome& into);
     [[nodiscard]] failure read_failed(const error_code& why) const;
 
-    io::environment& world_;
     io::directory& directory_;
     read_ahead ahead_;
     std::shared_ptr<io::file> file_;

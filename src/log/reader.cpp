@@ -202,7 +202,8 @@ void reader_core::on_start(home_task::arrival how) {
 }
 
 void reader_core::on_cancel(home_task::arrival how) {
-    is_cancel_travelling_.store(false, std::memory_order_release);
+    // An exchange, so that a cancellation that found the task on its way has its ticket seen below.
+    is_cancel_travelling_.exchange(false, std::memory_order_acq_rel);
     if (how == home_task::arrival::engine_gone || operation_ == nullptr) {
         return;
     }

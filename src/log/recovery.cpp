@@ -289,6 +289,7 @@ net::awaitable<detailed<void>> opener::recover_newest(lineage before) {
     log_.tail.begin = begin;
     log_.tail.length_bytes = scan.prefix.end_position_bytes;
     log_.tail.commits = scan.prefix.commits;
+    log_.tail.last_commit_position_bytes = scan.prefix.commits > 0 ? scan.prefix.last_commit_position_bytes : 0;
     log_.begin = std::max(log_.segments.front(), state().purged_before);
     log_.end = scan.prefix.next;
     log_.log_id = state().log_id;

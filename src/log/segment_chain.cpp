@@ -114,6 +114,9 @@ void segment_chain::on_progress() {
 net::awaitable<void> segment_chain::prepare_loop() {
     if (auto dropped = co_await drop_clean_mark(); !dropped) {
         shared_.health.poison(std::move(dropped).error());
+    } else {
+        is_active_ = true;
+        room_changed_(room_listener_);
     }
     while (!is_stopping_ && !shared_.health.is_poisoned()) {
         const space_action action =
@@ -303,6 +306,9 @@ net::awaitable<void> segment_chain::rotate() {
         shared_.counters.segments = named_.size();
         room_changed_(room_listener_);
         co_await write_index_of(*predecessor_);
+        while (planted(planted_bug::successor_named_early) && predecessor_->groups_unfinished > 0) {
+            co_await shared_.changed.wait();
+        }
         predecessor_.reset();
     }
     shared_.changed.notify_all();

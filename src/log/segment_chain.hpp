@@ -48,6 +48,10 @@ public:
     /// After a group left or ended: prepares further if need be.
     void on_progress();
 
+    /// Whether segments may be written: the clean mark of an earlier close is dropped, in both slots of STATE. Asking for
+    /// room brings it about.
+    [[nodiscard]] bool is_active() const noexcept { return is_active_; }
+
     /// The device refused to reserve space at the last attempt. Cleared by the next success.
     [[nodiscard]] bool is_out_of_space() const noexcept { return out_of_space_; }
 
@@ -103,7 +107,8 @@ private:
     bool next_is_wanted_ = false;
     bool out_of_space_ = false;
     bool is_stopping_ = false;
-    bool has_written_ = false;                   ///< something was changed since open: the mark is dropped
+    bool has_written_ = false;                   ///< something may have been changed since open
+    bool is_active_ = false;                     ///< the clean mark is dropped, durably in both slots
 };
 
 }  // namespace caisson::log_detail

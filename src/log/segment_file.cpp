@@ -102,14 +102,6 @@ void segment_file::on_write_ended(group& written, std::int64_t outcome) noexcept
     if (written.mode == io::write_mode::dsync) {
         // It covers these bytes only. Earlier plain writes wait for their own sync; acknowledgement is in order.
         written.phase = group_phase::durable;
-        if (planted(planted_bug::dsync_taken_for_flush)) {
-            for (std::uint32_t k = 0; k < awaiting_sync_count_; ++k) {
-                group* earlier = std::exchange(awaiting_sync_[k], nullptr);
-                earlier->phase = group_phase::durable;
-                finish(*earlier);
-            }
-            awaiting_sync_count_ = covered_by_sync_ = 0;
-        }
         finish(written);
         return;
     }
@@ -131,6 +123,15 @@ void segment_file::start_sync() {
     covered_by_sync_ = planted(planted_bug::sync_beside_write) ? groups_in_flight_ : awaiting_sync_count_;
     sync_.is_running = true;
     shared_.counters.syncs_issued += 1;
+    if (planted(planted_bug::dsync_taken_for_flush) && awaiting_sync_count_ > 0) {
+        // Writes the last block of the last group again with DSYNC, as if that flushed what was written before it.
+        const group& last = *awaiting_sync_[awaiting_sync_count_ - 1];
+        const std::uint64_t end = last.last_block_end_bytes(block_bytes_);
+        const std::uint64_t in_buffer = end - last.first_block_bytes(block_bytes_) - block_bytes_;
+        file->start_write(sync_, last.buffer.bytes().subspan(in_buffer, block_bytes_), end - block_bytes_,
+                          io::write_mode::dsync);
+        return;
+    }
     file->start_sync(sync_);
 }
 

@@ -291,6 +291,26 @@ net::awaitable<detailed<void>> view_core::look() {
     co_return success();
 }
 
+void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdict, const commit_facts& last) {
+    const format::segment_prefix& prefix = cursor.prefix();
+    const auto& state = source_->state().current;
+    const auto mark = state ? state->mark : std::optional<format::clean_mark>{};
+    facts_.tail = verdict.kind == end_kind::damaged      ? tail_state::damaged
+                  : verdict.kind == end_kind::unfinished ? tail_state::unfinished
+                                                         : tail_state::clean;
+    facts_.tail_position_bytes = prefix.end_position_bytes;
+    facts_.end = prefix.next;
+    facts_.last_timestamp_us = last.timestamp_us;
+    facts_.format_version = cursor.header() ? static_cast<std::uint8_t>(cursor.header()->version) : 1;
+    facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark && mark->segment_begin == cursor.segment() &&
+                                mark->length_bytes == prefix.end_position_bytes &&
+                                mark->length_bytes == cursor.length_bytes();
+    // A named successor proves its predecessor whole.
+    facts_.proven_durable_end = facts_.was_closed_cleanly ? prefix.next
+                                : cursor.is_native()      ? std::max(last.durable_end, cursor.segment())
+                                                          : log_offset{};
+}
+
 // Walks the newest segment; when a live writer has begun another one meanwhile, that one too.
 net::awaitable<detailed<void>> view_core::look_at_tail() {
     if (source_->names().segments.empty()) {
@@ -304,21 +324,32 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
         if (!opened) {
             co_return opened;
         }
-        auto event = co_await cursor.next();
-        while (event && event.value().step == format::scan_step::commit) {
-            event = co_await cursor.next();
-        }
+        commit_facts last;  // reading again forgets what the scanner knew of it
         end_verdict verdict;
-        verdict.kind = end_kind::damaged;  // an unreadable block is no reason not to open the view
-        if (event) {
+        verdict.kind = end_kind::commit;
+        while (verdict.kind == end_kind::commit) {
+            auto event = co_await cursor.next();
+            if (event && event.value().step == format::scan_step::commit) {
+                last = cursor.facts_of(event.value());
+                continue;
+            }
+            verdict.kind = end_kind::damaged;  // an unreadable block is no reason not to open the view
+            if (!event && event.error().code() != errc::unreadable) {
+                co_return event.error();
+            }
+            if (!event) {
+                break;
+            }
             auto judged = co_await judge_end(cursor, *source_, event.value());
-            if (judged) {
-                verdict = std::move(judged).value();
-            } else if (judged.error().code() != errc::unreadable) {
+            if (!judged && judged.error().code() != errc::unreadable) {
                 co_return judged.error();
             }
-        } else if (event.error().code() != errc::unreadable) {
-            co_return event.error();
+            if (judged) {
+                verdict = std::move(judged).value();
+            }
+            if (verdict.kind == end_kind::commit) {
+                last = cursor.facts_of(verdict.event);
+            }
         }
         co_await cursor.settle();
         if (verdict.kind == end_kind::next_segment || verdict.kind == end_kind::moved) {
@@ -328,23 +359,7 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
             segment = source_->names().segments.back();
             continue;
         }
-        const format::segment_prefix& prefix = cursor.prefix();
-        const auto& state = source_->state().current;
-        const auto mark = state ? state->mark : std::optional<format::clean_mark>{};
-        facts_.tail = verdict.kind == end_kind::damaged      ? tail_state::damaged
-                      : verdict.kind == end_kind::unfinished ? tail_state::unfinished
-                                                             : tail_state::clean;
-        facts_.tail_position_bytes = prefix.end_position_bytes;
-        facts_.end = prefix.next;
-        facts_.last_timestamp_us = prefix.last_timestamp_us;
-        facts_.format_version = cursor.header() ? static_cast<std::uint8_t>(cursor.header()->version) : 1;
-        facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark && mark->segment_begin == segment &&
-                                    mark->length_bytes == prefix.end_position_bytes &&
-                                    mark->length_bytes == cursor.length_bytes();
-        // A named successor proves its predecessor whole.
-        facts_.proven_durable_end = facts_.was_closed_cleanly ? prefix.next
-                                    : cursor.is_native()      ? std::max(prefix.last_durable_end, segment)
-                                                              : log_offset{};
+        take_tail(cursor, verdict, last);
         co_return success();
     }
 }

@@ -8,6 +8,7 @@
 
 #include "log/directory_source.hpp"
 #include "log/read_source.hpp"
+#include "log/segment_end.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -62,6 +63,7 @@ private:
     net::awaitable<detailed<void>> look();
     net::awaitable<detailed<void>> look_at_tail();
     void take_state();
+    void take_tail(const segment_cursor& cursor, const end_verdict& verdict, const commit_facts& last);
 
     std::shared_ptr<home_entry> entry_;
     std::shared_ptr<directory_source> source_;

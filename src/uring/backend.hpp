@@ -1,5 +1,6 @@
 #pragma once
-// backend: what every handle of the real disk needs: the ring for data, the pool for everything else.
+// backend: what every handle of the real disk needs: the ring for data, the pool for everything
+// else.
 
 #include "io/blocking_pool.hpp"
 #include "uring/ring.hpp"
@@ -23,12 +24,14 @@ struct backend {
     }
 };
 
-/// A descriptor and, if there was room, its slot in the ring's file table. Closed with the handle, unless the kernel may
-/// still be using it: then it stays open to the end of the process.
+/// A descriptor and, if there was room, its slot in the ring's file table. Closed with the handle,
+/// unless the kernel may still be using it: then it stays open to the end of the process.
 class registered_descriptor {
 public:
     registered_descriptor(ring& in, descriptor opened, ring::file_use use)
-        : ring_(in), descriptor_(std::move(opened)), slot_(in.register_file(descriptor_.number(), use)) {}
+        : ring_(in),
+          descriptor_(std::move(opened)),
+          slot_(in.register_file(descriptor_.number(), use)) {}
     registered_descriptor(const registered_descriptor&) = delete;
     registered_descriptor& operator=(const registered_descriptor&) = delete;
     ~registered_descriptor() {

@@ -1,5 +1,5 @@
-// Directories and locks as jobs of the pool. Objects are built at home, in the second half of a job: a file takes its
-// slot in the ring's table there.
+// Directories and locks as jobs of the pool. Objects are built at home, in the second half of a
+// job: a file takes its slot in the ring's table there.
 
 #include "uring/directory.hpp"
 
@@ -21,8 +21,8 @@ public:
     directory_lock(ring& in, descriptor locked)
         : ring_(in), descriptor_(in, std::move(locked), ring::file_use::lock) {}
     ~directory_lock() override {
-        // Said aloud, because the ring may hold on to the file a little longer than we do. A ring that was abandoned
-        // keeps the lock: its writes are not over.
+        // Said aloud, because the ring may hold on to the file a little longer than we do. A ring
+        // that was abandoned keeps the lock: its writes are not over.
         if (!ring_.is_abandoned()) {
             ::flock(descriptor_.number(), LOCK_UN);
         }
@@ -34,9 +34,10 @@ private:
 };
 
 bool are_on_one_device(int a, int b) noexcept {
-    struct stat status_a {};
-    struct stat status_b {};
-    return ::fstat(a, &status_a) == 0 && ::fstat(b, &status_b) == 0 && status_a.st_dev == status_b.st_dev;
+    struct stat status_a{};
+    struct stat status_b{};
+    return ::fstat(a, &status_a) == 0 && ::fstat(b, &status_b) == 0 &&
+           status_a.st_dev == status_b.st_dev;
 }
 
 }  // namespace
@@ -50,8 +51,9 @@ bool directory::check_name(io::operation& op, std::string_view name) {
 }
 
 void directory::start_list(io::operation& op, std::vector<io::directory_entry>& into) {
-    backend_.start_blocking(op,
-                            [number = descriptor_.number(), &into]() noexcept { return list_entries(number, into); });
+    backend_.start_blocking(op, [number = descriptor_.number(), &into]() noexcept {
+        return list_entries(number, into);
+    });
 }
 
 struct directory::open_task {
@@ -61,12 +63,15 @@ struct directory::open_task {
     std::unique_ptr<io::file>& into;
     descriptor opened{};
 
-    std::int64_t work() noexcept { return open_regular(owner.descriptor_.number(), name, mode, opened); }
+    std::int64_t work() noexcept {
+        return open_regular(owner.descriptor_.number(), name, mode, opened);
+    }
     std::int64_t finish(std::int64_t outcome) noexcept {
         if (outcome < 0) {
             return outcome;
         }
-        into.reset(new (std::nothrow) file(owner.backend_, std::move(opened), owner.traits_.block_size_bytes));
+        into.reset(new (std::nothrow)
+                       file(owner.backend_, std::move(opened), owner.traits_.block_size_bytes));
         return into ? 0 : -ENOMEM;
     }
 };
@@ -99,8 +104,8 @@ struct directory::open_directory_task {
         if (outcome < 0) {
             return outcome;
         }
-        into.reset(new (std::nothrow) directory(owner.backend_, std::move(opened), owner.path_ + "/" + name,
-                                                std::move(traits)));
+        into.reset(new (std::nothrow) directory(owner.backend_, std::move(opened),
+                                                owner.path_ + "/" + name, std::move(traits)));
         return into ? 0 : -ENOMEM;
     }
 };
@@ -117,22 +122,26 @@ void directory::start_rename(io::operation& op, std::string_view from, io::direc
     if (!check_name(op, from) || !check_name(op, to)) {
         return;
     }
-    // Directories of one disk are of one kind; mixing disks is a mistake no test of ours could make by accident.
+    // Directories of one disk are of one kind; mixing disks is a mistake no test of ours could make
+    // by accident.
     const int target = static_cast<directory&>(to_directory).descriptor_.number();
-    backend_.start_blocking(op, [source = descriptor_.number(), from = std::string(from), target, to = std::string(to),
-                                 replace]() noexcept { return rename_entry(source, from, target, to, replace); });
+    backend_.start_blocking(
+        op, [source = descriptor_.number(), from = std::string(from), target, to = std::string(to),
+             replace]() noexcept { return rename_entry(source, from, target, to, replace); });
 }
 
 void directory::start_unlink(io::operation& op, std::string_view name) {
     if (check_name(op, name)) {
-        backend_.start_blocking(op, [number = descriptor_.number(), name = std::string(name)]() noexcept {
-            return unlink_entry(number, name);
-        });
+        backend_.start_blocking(
+            op, [number = descriptor_.number(), name = std::string(name)]() noexcept {
+                return unlink_entry(number, name);
+            });
     }
 }
 
 void directory::start_sync(io::operation& op) {
-    backend_.start_blocking(op, [number = descriptor_.number()]() noexcept { return sync_directory(number); });
+    backend_.start_blocking(
+        op, [number = descriptor_.number()]() noexcept { return sync_directory(number); });
 }
 
 struct directory::lock_task {
@@ -151,7 +160,8 @@ struct directory::lock_task {
     }
 };
 
-void directory::start_lock(io::operation& op, std::string_view name, std::unique_ptr<io::directory_lock>& into) {
+void directory::start_lock(io::operation& op, std::string_view name,
+                           std::unique_ptr<io::directory_lock>& into) {
     if (check_name(op, name)) {
         backend_.start_blocking(op, lock_task{*this, std::string(name), into});
     }

@@ -1,5 +1,6 @@
 #pragma once
-// directory: an open directory of the real disk, and the lock on one. Everything here runs on the blocking pool.
+// directory: an open directory of the real disk, and the lock on one. Everything here runs on the
+// blocking pool.
 
 #include "io/disk.hpp"
 #include "uring/backend.hpp"
@@ -11,7 +12,10 @@ namespace caisson::uring {
 class directory final : public io::directory {
 public:
     directory(backend& on, descriptor opened, std::string path, io::file_system_traits traits)
-        : backend_(on), descriptor_(std::move(opened)), path_(std::move(path)), traits_(std::move(traits)) {}
+        : backend_(on),
+          descriptor_(std::move(opened)),
+          path_(std::move(path)),
+          traits_(std::move(traits)) {}
 
     const std::string& path() const noexcept override { return path_; }
     const io::file_system_traits& traits() const noexcept override { return traits_; }
@@ -20,11 +24,12 @@ public:
                     std::unique_ptr<io::file>& into) override;
     void start_open_directory(io::operation& op, std::string_view name, bool create,
                               std::unique_ptr<io::directory>& into) override;
-    void start_rename(io::operation& op, std::string_view from, io::directory& to_directory, std::string_view to,
-                      bool replace) override;
+    void start_rename(io::operation& op, std::string_view from, io::directory& to_directory,
+                      std::string_view to, bool replace) override;
     void start_unlink(io::operation& op, std::string_view name) override;
     void start_sync(io::operation& op) override;
-    void start_lock(io::operation& op, std::string_view name, std::unique_ptr<io::directory_lock>& into) override;
+    void start_lock(io::operation& op, std::string_view name,
+                    std::unique_ptr<io::directory_lock>& into) override;
 
 private:
     struct open_task;

@@ -29,7 +29,8 @@ struct disk::open_root_task {
         if (outcome < 0) {
             return outcome;
         }
-        into.reset(new (std::nothrow) directory(on, std::move(opened), std::move(path), std::move(traits)));
+        into.reset(new (std::nothrow)
+                       directory(on, std::move(opened), std::move(path), std::move(traits)));
         return into ? 0 : -ENOMEM;
     }
 };

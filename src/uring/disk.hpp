@@ -14,7 +14,9 @@ public:
                          std::unique_ptr<io::directory>& into) override;
     void submit() override { backend_.ring.submit(); }
     void cancel(io::operation& op) override;
-    void register_memory(std::span<std::byte> memory) override { backend_.ring.register_memory(memory); }
+    void register_memory(std::span<std::byte> memory) override {
+        backend_.ring.register_memory(memory);
+    }
     std::uint64_t operations_in_flight() const noexcept override {
         return backend_.ring.operations_in_flight() + backend_.pool.jobs_in_flight();
     }

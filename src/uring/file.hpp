@@ -1,5 +1,6 @@
 #pragma once
-// file: an open file of the real disk. Data goes through the ring, everything else through the blocking pool.
+// file: an open file of the real disk. Data goes through the ring, everything else through the
+// blocking pool.
 
 #include "io/disk.hpp"
 #include "uring/backend.hpp"
@@ -9,16 +10,19 @@ namespace caisson::uring {
 class file final : public io::file {
 public:
     file(backend& on, descriptor opened, std::uint32_t block_size_bytes)
-        : backend_(on), descriptor_(on.ring, std::move(opened), ring::file_use::data),
+        : backend_(on),
+          descriptor_(on.ring, std::move(opened), ring::file_use::data),
           block_size_bytes_(block_size_bytes) {}
 
     std::uint32_t block_size_bytes() const noexcept override { return block_size_bytes_; }
-    void start_read(io::operation& op, std::span<std::byte> into, std::uint64_t position_bytes) override;
-    void start_write(io::operation& op, std::span<const std::byte> from, std::uint64_t position_bytes,
-                     io::write_mode mode) override;
+    void start_read(io::operation& op, std::span<std::byte> into,
+                    std::uint64_t position_bytes) override;
+    void start_write(io::operation& op, std::span<const std::byte> from,
+                     std::uint64_t position_bytes, io::write_mode mode) override;
     void start_sync(io::operation& op) override;
     void start_truncate(io::operation& op, std::uint64_t length_bytes) override;
-    void start_allocate(io::operation& op, std::uint64_t begin_bytes, std::uint64_t end_bytes) override;
+    void start_allocate(io::operation& op, std::uint64_t begin_bytes,
+                        std::uint64_t end_bytes) override;
     void start_status(io::operation& op, io::file_status& status) override;
 
 private:
@@ -30,7 +34,8 @@ private:
     backend& backend_;
     registered_descriptor descriptor_;
     std::uint32_t block_size_bytes_;
-    /// Highest end of a write ever started on this handle. A failed allocation must not cut below it.
+    /// Highest end of a write ever started on this handle. A failed allocation must not cut below
+    /// it.
     std::uint64_t written_end_bytes_ = 0;
 };
 

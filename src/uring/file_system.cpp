@@ -1,5 +1,6 @@
-// Traits from statfs (which file system), statx (alignment of direct I/O, by an unnamed temporary file) and sysfs (the
-// device's physical sector). The magic numbers are the kernel's ABI; linux/magic.h lacks some of them.
+// Traits from statfs (which file system), statx (alignment of direct I/O, by an unnamed temporary
+// file) and sysfs (the device's physical sector). The magic numbers are the kernel's ABI;
+// linux/magic.h lacks some of them.
 
 #include "uring/file_system.hpp"
 
@@ -31,10 +32,10 @@ struct known_file_system {
     bool copies_on_write;
 };
 
-// keeps_data is false where memory is all there is, and where fsync or flock depend on a server or program that nobody
-// here can vouch for. An overlay passes both on to the file system below it.
+// keeps_data is false where memory is all there is, and where fsync or flock depend on a server or
+// program that nobody here can vouch for. An overlay passes both on to the file system below it.
 constexpr std::array known_file_systems{
-    known_file_system{0x0000ef53, "ext4", true, false},      // also ext2 and ext3
+    known_file_system{0x0000ef53, "ext4", true, false},  // also ext2 and ext3
     known_file_system{0x58465342, "xfs", true, false},
     known_file_system{0x9123683e, "btrfs", true, true},
     known_file_system{0x2fc12fc1, "zfs", true, true},
@@ -59,16 +60,19 @@ constexpr std::uint32_t block_bytes_min = 4096;
 constexpr std::uint32_t block_bytes_max = 64 * 1024;
 
 std::uint32_t plausible_block(std::uint64_t reported_bytes) noexcept {
-    const bool is_plausible = std::has_single_bit(reported_bytes) && reported_bytes <= block_bytes_max;
+    const bool is_plausible =
+        std::has_single_bit(reported_bytes) && reported_bytes <= block_bytes_max;
     return is_plausible ? static_cast<std::uint32_t>(reported_bytes) : 0;
 }
 
-/// Of the device with this number, or 0: no device behind it (btrfs, overlay), or sysfs is not there.
+/// Of the device with this number, or 0: no device behind it (btrfs, overlay), or sysfs is not
+/// there.
 std::uint32_t physical_sector_bytes(dev_t device) {
     const std::string base =
         "/sys/dev/block/" + std::to_string(major(device)) + ":" + std::to_string(minor(device));
     // A partition's queue is its disk's.
-    for (const char* const queue : {"/queue/physical_block_size", "/../queue/physical_block_size"}) {
+    for (const char* const queue :
+         {"/queue/physical_block_size", "/../queue/physical_block_size"}) {
         std::ifstream file(base + queue);
         std::uint64_t bytes = 0;
         if (file >> bytes) {
@@ -81,10 +85,11 @@ std::uint32_t physical_sector_bytes(dev_t device) {
 /// What direct I/O asks for by statx, or 0 where the kernel or the file system does not say.
 std::uint32_t direct_alignment_bytes([[maybe_unused]] int descriptor) {
 #if defined(STATX_DIOALIGN)
-    struct statx status {};
+    struct statx status{};
     if (::statx(descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
         (status.stx_mask & STATX_DIOALIGN) != 0) {
-        return std::max(plausible_block(status.stx_dio_mem_align), plausible_block(status.stx_dio_offset_align));
+        return std::max(plausible_block(status.stx_dio_mem_align),
+                        plausible_block(status.stx_dio_offset_align));
     }
 #endif
     return 0;
@@ -93,11 +98,14 @@ std::uint32_t direct_alignment_bytes([[maybe_unused]] int descriptor) {
 /// Tries direct I/O on an unnamed file, so that a read-only or foreign directory is not written to.
 void probe_direct(int directory_descriptor, io::file_system_traits& traits) {
     const int flags = O_TMPFILE | O_RDWR | O_CLOEXEC;
-    if (const descriptor direct(::openat(directory_descriptor, ".", flags | O_DIRECT, 0600)); direct) {
-        traits.block_size_bytes = std::max(traits.block_size_bytes, direct_alignment_bytes(direct.number()));
+    if (const descriptor direct(::openat(directory_descriptor, ".", flags | O_DIRECT, 0600));
+        direct) {
+        traits.block_size_bytes =
+            std::max(traits.block_size_bytes, direct_alignment_bytes(direct.number()));
         return;
     }
-    // EINVAL is also the answer of kernels to O_TMPFILE itself, so only an open that works without is proof.
+    // EINVAL is also the answer of kernels to O_TMPFILE itself, so only an open that works without
+    // is proof.
     if (errno == EINVAL && descriptor(::openat(directory_descriptor, ".", flags, 0600))) {
         traits.supports_direct = false;
     }
@@ -109,10 +117,11 @@ io::file_system_traits read_traits(int directory_descriptor) {
     io::file_system_traits traits;
     traits.block_size_bytes = block_bytes_min;
 
-    struct statfs system {};
+    struct statfs system{};
     if (::fstatfs(directory_descriptor, &system) == 0) {
         const auto magic = static_cast<std::uint32_t>(system.f_type);
-        const auto* const known = std::ranges::find(known_file_systems, magic, &known_file_system::magic);
+        const auto* const known =
+            std::ranges::find(known_file_systems, magic, &known_file_system::magic);
         if (known != known_file_systems.end()) {
             traits.name = known->name;
             traits.keeps_data = known->keeps_data;
@@ -127,9 +136,10 @@ io::file_system_traits read_traits(int directory_descriptor) {
         traits.keeps_data = false;
     }
 
-    struct stat status {};
+    struct stat status{};
     if (::fstat(directory_descriptor, &status) == 0) {
-        traits.block_size_bytes = std::max(traits.block_size_bytes, physical_sector_bytes(status.st_dev));
+        traits.block_size_bytes =
+            std::max(traits.block_size_bytes, physical_sector_bytes(status.st_dev));
     }
     probe_direct(directory_descriptor, traits);
     return traits;

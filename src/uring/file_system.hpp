@@ -5,8 +5,8 @@
 
 namespace caisson::uring {
 
-/// Traits of the file system that the open directory `directory_descriptor` lies on. Blocks; never fails: what cannot
-/// be found out has the cautious default.
+/// Traits of the file system that the open directory `directory_descriptor` lies on. Blocks; never
+/// fails: what cannot be found out has the cautious default.
 io::file_system_traits read_traits(int directory_descriptor);
 
 }  // namespace caisson::uring

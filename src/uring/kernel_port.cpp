@@ -1,8 +1,9 @@
-// The kernel's ring through liburing. Setup flags cannot be asked for, only tried: flag sets go from the most capable
-// down. Opcodes are probed, never inferred from a version number (distributions backport).
+// The kernel's ring through liburing. Setup flags cannot be asked for, only tried: flag sets go
+// from the most capable down. Opcodes are probed, never inferred from a version number
+// (distributions backport).
 //
-// liburing 2.3 as packaged declares io_uring_enable_rings but does not export it: the ring is enabled by the raw
-// register call, which every version has.
+// liburing 2.3 as packaged declares io_uring_enable_rings but does not export it: the ring is
+// enabled by the raw register call, which every version has.
 
 #include "uring/kernel_port.hpp"
 
@@ -28,26 +29,31 @@ struct flag_name {
 };
 
 constexpr std::array flag_names{
-    flag_name{IORING_SETUP_SINGLE_ISSUER, "SINGLE_ISSUER"}, flag_name{IORING_SETUP_DEFER_TASKRUN, "DEFER_TASKRUN"},
-    flag_name{IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN"},   flag_name{IORING_SETUP_TASKRUN_FLAG, "TASKRUN_FLAG"},
-    flag_name{IORING_SETUP_R_DISABLED, "R_DISABLED"},       flag_name{IORING_SETUP_SUBMIT_ALL, "SUBMIT_ALL"},
-    flag_name{IORING_SETUP_CQSIZE, "CQSIZE"},               flag_name{IORING_SETUP_CLAMP, "CLAMP"},
+    flag_name{IORING_SETUP_SINGLE_ISSUER, "SINGLE_ISSUER"},
+    flag_name{IORING_SETUP_DEFER_TASKRUN, "DEFER_TASKRUN"},
+    flag_name{IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN"},
+    flag_name{IORING_SETUP_TASKRUN_FLAG, "TASKRUN_FLAG"},
+    flag_name{IORING_SETUP_R_DISABLED, "R_DISABLED"},
+    flag_name{IORING_SETUP_SUBMIT_ALL, "SUBMIT_ALL"},
+    flag_name{IORING_SETUP_CQSIZE, "CQSIZE"},
+    flag_name{IORING_SETUP_CLAMP, "CLAMP"},
 };
 
 constexpr unsigned basic_flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
 
-/// Most capable first; the comment says the kernel that brought the set. Without DEFER_TASKRUN completions interrupt the
-/// home thread (or, with COOP_TASKRUN, wait for its next system call).
+/// Most capable first; the comment says the kernel that brought the set. Without DEFER_TASKRUN
+/// completions interrupt the home thread (or, with COOP_TASKRUN, wait for its next system call).
 constexpr std::array flag_sets{
     basic_flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-        IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,                             // 6.1
-    basic_flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL,                        // 5.18
-    basic_flags | IORING_SETUP_R_DISABLED,                                                  // 5.10
-    basic_flags,                                                                            // 5.6
+        IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,       // 6.1
+    basic_flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL,  // 5.18
+    basic_flags | IORING_SETUP_R_DISABLED,                            // 5.10
+    basic_flags,                                                      // 5.6
 };
 
-constexpr std::array needed_opcodes{IORING_OP_READ,       IORING_OP_WRITE,       IORING_OP_FSYNC,
-                                    IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, IORING_OP_ASYNC_CANCEL};
+constexpr std::array needed_opcodes{IORING_OP_READ,        IORING_OP_WRITE,
+                                    IORING_OP_FSYNC,       IORING_OP_READ_FIXED,
+                                    IORING_OP_WRITE_FIXED, IORING_OP_ASYNC_CANCEL};
 
 std::string names_of(unsigned flags) {
     std::string names;
@@ -93,13 +99,16 @@ public:
         if ((flags_ & IORING_SETUP_R_DISABLED) == 0) {
             return 0;
         }
-        return ::io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+        return ::io_uring_register(static_cast<unsigned>(ring_.ring_fd),
+                                   IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
     }
 
     bool prepare(const submission& what) noexcept override;
 
     int submit() noexcept override { return ::io_uring_submit(&ring_); }
-    int submit_and_get_events() noexcept override { return ::io_uring_submit_and_get_events(&ring_); }
+    int submit_and_get_events() noexcept override {
+        return ::io_uring_submit_and_get_events(&ring_);
+    }
 
     std::size_t take(std::span<arrival> into) noexcept override {
         std::size_t taken = 0;
@@ -116,7 +125,8 @@ public:
     }
 
     bool needs_enter() const noexcept override {
-        return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+        return (IO_URING_READ_ONCE(*ring_.sq.kflags) &
+                (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
     }
     bool has_overflow() const noexcept override { return ::io_uring_cq_has_overflow(&ring_); }
     bool has_arrivals() const noexcept override { return ::io_uring_cq_ready(&ring_) != 0; }
@@ -130,7 +140,8 @@ public:
     int update_buffer(unsigned slot, std::span<std::byte> memory) noexcept override {
         const iovec range{memory.data(), memory.size()};
         const __u64 no_tag = 0;
-        const int updated = ::io_uring_register_buffers_update_tag(&ring_, slot, &range, &no_tag, 1);
+        const int updated =
+            ::io_uring_register_buffers_update_tag(&ring_, slot, &range, &no_tag, 1);
         return updated < 0 ? updated : 0;
     }
 
@@ -177,8 +188,8 @@ int kernel_port::create(const kernel_port_options& options) {
 }
 
 bool kernel_port::has_opcodes() {
-    const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(::io_uring_get_probe_ring(&ring_),
-                                                                          ::io_uring_free_probe);
+    const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
+        ::io_uring_get_probe_ring(&ring_), ::io_uring_free_probe);
     // Null before 5.6, which also lacks IORING_OP_READ and IORING_OP_WRITE.
     return probe && std::ranges::all_of(needed_opcodes, [&](auto code) {
                return ::io_uring_opcode_supported(probe.get(), code) != 0;
@@ -188,19 +199,24 @@ bool kernel_port::has_opcodes() {
 void kernel_port::register_tables(const kernel_port_options& options) {
     rlimit descriptors{};
     ::getrlimit(RLIMIT_NOFILE, &descriptors);
-    const auto slots = static_cast<unsigned>(std::min<rlim_t>(descriptors.rlim_cur, options.file_slots));
+    const auto slots =
+        static_cast<unsigned>(std::min<rlim_t>(descriptors.rlim_cur, options.file_slots));
     const int files = slots == 0 ? -EMFILE : ::io_uring_register_files_sparse(&ring_, slots);
     if (files < 0) {
-        agreed_.why_no_files = "the kernel refused a file table (errno " + std::to_string(-files) + ")";
+        agreed_.why_no_files =
+            "the kernel refused a file table (errno " + std::to_string(-files) + ")";
     } else {
         agreed_.file_slots = slots;
     }
 
-    const int buffers = options.buffer_slots == 0 ? 0 : ::io_uring_register_buffers_sparse(&ring_, options.buffer_slots);
+    const int buffers = options.buffer_slots == 0
+                            ? 0
+                            : ::io_uring_register_buffers_sparse(&ring_, options.buffer_slots);
     if (options.buffer_slots == 0) {
         agreed_.why_no_buffers = "switched off";
     } else if (buffers < 0) {
-        agreed_.why_no_buffers = "the kernel refused a buffer table (errno " + std::to_string(-buffers) + ")";
+        agreed_.why_no_buffers =
+            "the kernel refused a buffer table (errno " + std::to_string(-buffers) + ")";
     } else {
         agreed_.buffer_slots = options.buffer_slots;
     }
@@ -215,8 +231,9 @@ int kernel_port::set_up(const kernel_port_options& options, const char*& failed_
     if (!has_opcodes()) {
         return -EOPNOTSUPP;
     }
-    // A filter may allow the setup and forbid the rest. An empty enter of a disabled ring is refused with EBADFD when
-    // it gets through, so a forbidden one is found here and not at the first write.
+    // A filter may allow the setup and forbid the rest. An empty enter of a disabled ring is
+    // refused with EBADFD when it gets through, so a forbidden one is found here and not at the
+    // first write.
     failed_call = "io_uring_enter";
     const int entered = ::io_uring_enter(static_cast<unsigned>(ring_.ring_fd), 0, 0, 0, nullptr);
     if (entered < 0 && entered != -EBADFD) {
@@ -228,7 +245,8 @@ int kernel_port::set_up(const kernel_port_options& options, const char*& failed_
         return -errno;
     }
     failed_call = "io_uring_register";
-    if (const int registered = ::io_uring_register_eventfd(&ring_, event_descriptor_); registered < 0) {
+    if (const int registered = ::io_uring_register_eventfd(&ring_, event_descriptor_);
+        registered < 0) {
         return registered;
     }
     register_tables(options);
@@ -246,9 +264,7 @@ bool kernel_port::prepare(const submission& what) noexcept {
     entry->flags = what.file_is_slot ? static_cast<__u8>(IOSQE_FIXED_FILE) : __u8{0};
     entry->user_data = what.id;
     switch (what.code) {
-    case opcode::sync_data:
-        entry->fsync_flags = IORING_FSYNC_DATASYNC;
-        break;
+    case opcode::sync_data: entry->fsync_flags = IORING_FSYNC_DATASYNC; break;
     case opcode::cancel:
         entry->fd = -1;
         entry->addr = what.cancel_id;

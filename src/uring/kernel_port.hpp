@@ -1,6 +1,7 @@
 #pragma once
-// kernel_port: a real ring behind ring_port. Chooses the most capable setup the kernel grants, and says in words why
-// there is none. Knows nothing about operations or Asio. Read docs/architecture.md, "The ring".
+// kernel_port: a real ring behind ring_port. Chooses the most capable setup the kernel grants, and
+// says in words why there is none. Knows nothing about operations or Asio. Read
+// docs/architecture.md, "The ring".
 
 #include "uring/ring_port.hpp"
 
@@ -15,7 +16,8 @@ class kernel_port_options {
 public:
     kernel_port_options() noexcept {}
 
-    unsigned entries = 256;        ///< of the submission queue; halved until the kernel has the memory
+    /// of the submission queue; halved until the kernel has the memory
+    unsigned entries = 256;
     unsigned cq_factor = 4;        ///< completion queue entries per submission queue entry
     unsigned file_slots = 16'384;  ///< cut to RLIMIT_NOFILE
     unsigned buffer_slots = 64;    ///< 0: register no memory
@@ -26,8 +28,8 @@ public:
 /// Errors: errc::uring_unavailable; detail and advice name what forbids it and what lifts that.
 detailed<std::unique_ptr<ring_port>> make_kernel_port(const kernel_port_options& options);
 
-/// The story of a ring that could not be had, from the errno of the call that failed and what the system says about
-/// itself (sysctl, seccomp mode, limits).
+/// The story of a ring that could not be had, from the errno of the call that failed and what the
+/// system says about itself (sysctl, seccomp mode, limits).
 failure explain_unavailable(int error_number, std::string_view call);
 
 }  // namespace caisson::uring

@@ -1,5 +1,5 @@
-// One Asio timer a sleep, kept and used again. A timer's handler may be queued while the clock is destroyed: it holds
-// its sleep alive and finds no operation in it.
+// One Asio timer a sleep, kept and used again. A timer's handler may be queued while the clock is
+// destroyed: it holds its sleep alive and finds no operation in it.
 
 #include "uring/real_clock.hpp"
 
@@ -24,7 +24,8 @@ constexpr std::uint64_t sleep_ns_max = std::uint64_t{100} * 365 * 24 * 3600 * 1'
 std::uint64_t read_clock_ns(clockid_t which) noexcept {
     timespec now{};
     ::clock_gettime(which, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
 }
 }  // namespace
 
@@ -32,7 +33,7 @@ struct real_clock::sleep : std::enable_shared_from_this<real_clock::sleep> {
     explicit sleep(net::io_context& home) : timer(home) {}
 
     net::steady_timer timer;
-    io::operation* op = nullptr; // null: free, or the clock is gone
+    io::operation* op = nullptr;  // null: free, or the clock is gone
     real_clock* owner = nullptr;
 };
 
@@ -60,14 +61,15 @@ void real_clock::start_sleep(io::operation& op, std::uint64_t duration_ns) {
     taken->op = &op;
     op.slot.object = taken;
     taken->timer.expires_after(std::chrono::nanoseconds(std::min(duration_ns, sleep_ns_max)));
-    taken->timer.async_wait([self = taken->shared_from_this()](boost::system::error_code cancelled) {
-        if (self->op == nullptr) {
-            return;
-        }
-        io::operation& done = *std::exchange(self->op, nullptr);
-        self->owner->free_.push_back(self.get());
-        done.complete(cancelled ? -ECANCELED : 0);
-    });
+    taken->timer.async_wait(
+        [self = taken->shared_from_this()](boost::system::error_code cancelled) {
+            if (self->op == nullptr) {
+                return;
+            }
+            io::operation& done = *std::exchange(self->op, nullptr);
+            self->owner->free_.push_back(self.get());
+            done.complete(cancelled ? -ECANCELED : 0);
+        });
 }
 
 void real_clock::cancel_sleep(io::operation& op) {
@@ -81,7 +83,8 @@ void real_random::fill(std::span<std::byte> into) noexcept {
     while (!into.empty()) {
         const ssize_t got = ::getrandom(into.data(), into.size(), 0);
         if (got < 0) {
-            // Nothing else can go wrong with valid memory; without randomness log ids would not be unique.
+            // Nothing else can go wrong with valid memory; without randomness log ids would not be
+            // unique.
             CAISSON_ASSERT(errno == EINTR);
             continue;
         }

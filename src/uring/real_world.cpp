@@ -18,11 +18,16 @@ namespace caisson::uring {
 class real_world::impl {
 public:
     impl(net::io_context& home, std::unique_ptr<ring_port> port, const real_world_options& options)
-        : destructor_deadline(options.destructor_deadline), pool(home.get_executor(), options.pool_threads),
-          kernel_ring(home, std::move(port), options.logger), storage(kernel_ring, pool), time(home),
+        : destructor_deadline(options.destructor_deadline),
+          pool(home.get_executor(), options.pool_threads),
+          kernel_ring(home, std::move(port), options.logger),
+          storage(kernel_ring, pool),
+          time(home),
           environment{home.get_executor(), storage, time, chance, options.logger} {}
 
-    [[nodiscard]] bool is_idle() const noexcept { return kernel_ring.is_idle() && pool.jobs_in_flight() == 0; }
+    [[nodiscard]] bool is_idle() const noexcept {
+        return kernel_ring.is_idle() && pool.jobs_in_flight() == 0;
+    }
     bool drain(std::chrono::nanoseconds deadline);
     void abandon();
 
@@ -49,7 +54,8 @@ bool real_world::impl::drain(std::chrono::nanoseconds deadline) {
         }
         const bool pool_is_busy = pool.jobs_in_flight() > 0;
         if (!kernel_ring.is_idle()) {
-            if (kernel_ring.error_number() != 0 && kernel_ring.operations_in_flight() == 0 && !pool_is_busy) {
+            if (kernel_ring.error_number() != 0 && kernel_ring.operations_in_flight() == 0 &&
+                !pool_is_busy) {
                 break;  // broken: what the kernel still owns will never be reported
             }
             kernel_ring.wait(pool_is_busy ? std::min(slice, left) : left);
@@ -67,15 +73,17 @@ bool real_world::impl::drain(std::chrono::nanoseconds deadline) {
 
 void real_world::impl::abandon() {
     if (environment.logger && !kernel_ring.is_abandoned()) {
-        environment.logger->error("{} disk operations did not end in time; their buffers, files and locks stay with the "
-                                  "kernel until the process ends",
-                                  storage.operations_in_flight());
+        environment.logger->error(
+            "{} disk operations did not end in time; their buffers, files and locks stay with the "
+            "kernel until the process ends",
+            storage.operations_in_flight());
     }
     kernel_ring.abandon();
     pool.abandon();
 }
 
-detailed<std::unique_ptr<real_world>> real_world::create(net::io_context& home, const real_world_options& options) {
+detailed<std::unique_ptr<real_world>> real_world::create(net::io_context& home,
+                                                         const real_world_options& options) {
     kernel_port_options wanted;
     wanted.entries = options.ring_entries;
     wanted.buffer_slots = options.register_buffers ? wanted.buffer_slots : 0;
@@ -87,9 +95,11 @@ detailed<std::unique_ptr<real_world>> real_world::create(net::io_context& home, 
     return std::unique_ptr<real_world>(new real_world(std::move(inside)));
 }
 
-std::unique_ptr<real_world> real_world::create_on(net::io_context& home, std::unique_ptr<ring_port> port,
+std::unique_ptr<real_world> real_world::create_on(net::io_context& home,
+                                                  std::unique_ptr<ring_port> port,
                                                   const real_world_options& options) {
-    return std::unique_ptr<real_world>(new real_world(std::make_unique<impl>(home, std::move(port), options)));
+    return std::unique_ptr<real_world>(
+        new real_world(std::make_unique<impl>(home, std::move(port), options)));
 }
 
 real_world::real_world(std::unique_ptr<impl> inside) : impl_(std::move(inside)) {}
@@ -97,8 +107,9 @@ real_world::real_world(std::unique_ptr<impl> inside) : impl_(std::move(inside)) 
 real_world::~real_world() {
     if (!impl_->is_idle() && !impl_->kernel_ring.is_abandoned()) {
         if (impl_->environment.logger) {
-            impl_->environment.logger->warn("destroyed with {} disk operations in flight: waiting for them",
-                                            impl_->storage.operations_in_flight());
+            impl_->environment.logger->warn(
+                "destroyed with {} disk operations in flight: waiting for them",
+                impl_->storage.operations_in_flight());
         }
         impl_->drain(impl_->destructor_deadline);
     }
@@ -106,7 +117,9 @@ real_world::~real_world() {
 
 io::environment& real_world::environment() noexcept { return impl_->environment; }
 bool real_world::drain(std::chrono::nanoseconds deadline) { return impl_->drain(deadline); }
-bool real_world::is_on_home_thread() const noexcept { return impl_->kernel_ring.is_on_home_thread(); }
+bool real_world::is_on_home_thread() const noexcept {
+    return impl_->kernel_ring.is_on_home_thread();
+}
 bool real_world::is_home_violated() const noexcept { return impl_->kernel_ring.is_home_violated(); }
 ring_facts real_world::facts() const { return impl_->kernel_ring.facts(); }
 

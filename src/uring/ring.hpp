@@ -1,7 +1,7 @@
 #pragma once
-// ring: operations on one kernel ring, woken by an eventfd that Asio watches on the home context. Submits once a turn of
-// the loop, collects completions first and runs them afterwards. Knows nothing about directories or logs. Read
-// docs/architecture.md, "The ring".
+// ring: operations on one kernel ring, woken by an eventfd that Asio watches on the home context.
+// Submits once a turn of the loop, collects completions first and runs them afterwards. Knows
+// nothing about directories or logs. Read docs/architecture.md, "The ring".
 
 #include "io/operation.hpp"
 #include "uring/facts.hpp"
@@ -27,23 +27,28 @@ class logger;
 
 namespace caisson::uring {
 
-/// The outcome of an operation that was started on another thread than the ring's home. No file system returns it. The
-/// engine, which sees it together with `ring::is_home_violated`, reports errc::home_on_two_threads.
+/// The outcome of an operation that was started on another thread than the ring's home. No file
+/// system returns it. The engine, which sees it together with `ring::is_home_violated`, reports
+/// errc::home_on_two_threads.
 inline constexpr std::int64_t wrong_thread_outcome = -76;  // -ENOTUNIQ; asserted in ring.cpp
 
 /// One ring and the operations on it.
 ///
-/// Home:      the thread that starts the first operation. The ring is enabled there and bound to it for good: what any
-///            other thread starts completes with `wrong_thread_outcome`, and so does everything started after that.
-/// In flight: at most as many as the completion queue holds; further operations wait, in order, in a queue here. A full
+/// Home:      the thread that starts the first operation. The ring is enabled there and bound to it
+///            for good: what any other thread starts completes with `wrong_thread_outcome`, and so
+///            does everything started after that.
+/// In flight: at most as many as the completion queue holds; further operations wait, in order, in
+/// a queue here. A full
 ///            submission queue makes the ring submit, never fail.
-/// Broken:    an enter that fails for good (EPERM from a late filter, EBADR: the kernel dropped a completion) ends
-///            every operation with that error, and all later ones. What the kernel still owns is then unknown: unless
-///            nothing was in the kernel, `is_idle` stays false, and ring and buffers have to be leaked. EBADR cannot
-///            happen while operations in flight are bounded as above and the kernel keeps its promises.
+/// Broken:    an enter that fails for good (EPERM from a late filter, EBADR: the kernel dropped a
+///            completion) ends every operation with that error, and all later ones. What the kernel
+///            still owns is then unknown: unless nothing was in the kernel, `is_idle` stays false,
+///            and ring and buffers have to be leaked. EBADR cannot happen while operations in
+///            flight are bounded as above and the kernel keeps its promises.
 class ring {
 public:
-    ring(net::io_context& home, std::unique_ptr<ring_port> port, std::shared_ptr<spdlog::logger> logger);
+    ring(net::io_context& home, std::unique_ptr<ring_port> port,
+         std::shared_ptr<spdlog::logger> logger);
     ring(const ring&) = delete;
     ring& operator=(const ring&) = delete;
     /// Frees the kernel's ring when nothing is in flight, otherwise leaks it.
@@ -57,19 +62,22 @@ public:
     /// Asks the kernel to end `op`, which this ring is running.
     void cancel(io::operation& op);
 
-    /// What a file is registered for. Data files may take half of the table: a log without a registered lock is worse
-    /// off than one whose writes cost a little more.
+    /// What a file is registered for. Data files may take half of the table: a log without a
+    /// registered lock is worse off than one whose writes cost a little more.
     enum class file_use : std::uint8_t { data, lock };
-    /// A slot of the file table that now holds `descriptor`, or nothing: then the plain descriptor is used.
+    /// A slot of the file table that now holds `descriptor`, or nothing: then the plain descriptor
+    /// is used.
     std::optional<unsigned> register_file(int descriptor, file_use use);
     void release_file(unsigned slot);
 
     void register_memory(std::span<std::byte> memory);
     /// The slot of the registered buffer that holds all of `memory`.
-    [[nodiscard]] std::optional<std::uint16_t> registered_buffer(std::span<const std::byte> memory) const noexcept;
+    [[nodiscard]] std::optional<std::uint16_t> registered_buffer(
+        std::span<const std::byte> memory) const noexcept;
 
-    /// Whether `op` may go on here. Otherwise it was refused: it completes with `wrong_thread_outcome`. For operations
-    /// that do not go through the ring but belong to its home all the same.
+    /// Whether `op` may go on here. Otherwise it was refused: it completes with
+    /// `wrong_thread_outcome`. For operations that do not go through the ring but belong to its
+    /// home all the same.
     bool admit(io::operation& op);
     /// Binds the ring to this thread if no thread has it yet.
     bool claim_home();
@@ -77,13 +85,17 @@ public:
     /// Whether a second thread was seen running the home context.
     [[nodiscard]] bool is_home_violated() const noexcept;
 
-    [[nodiscard]] std::uint64_t operations_in_flight() const noexcept { return operations_in_flight_; }
+    [[nodiscard]] std::uint64_t operations_in_flight() const noexcept {
+        return operations_in_flight_;
+    }
 
-    /// Waits up to `timeout` for the kernel and completes what is finished, here and now. For closing, on the home
-    /// thread, when the home context no longer runs.
+    /// Waits up to `timeout` for the kernel and completes what is finished, here and now. For
+    /// closing, on the home thread, when the home context no longer runs.
     void wait(std::chrono::nanoseconds timeout);
     /// False when the kernel may still own buffers.
-    [[nodiscard]] bool is_idle() const noexcept { return operations_in_flight_ == 0 && kernel_owns_ == 0; }
+    [[nodiscard]] bool is_idle() const noexcept {
+        return operations_in_flight_ == 0 && kernel_owns_ == 0;
+    }
     /// From now on the kernel's ring, its files and its memory belong to the end of the process.
     void abandon() noexcept { is_abandoned_ = true; }
     [[nodiscard]] bool is_abandoned() const noexcept { return is_abandoned_; }
@@ -135,11 +147,12 @@ private:
 
     std::vector<std::unique_ptr<request[]>> request_chunks_;
     list free_;
-    list waiting_;  // started, not yet given to the submission queue
-    list finished_; // outcome known, completion not yet run
+    list waiting_;   // started, not yet given to the submission queue
+    list finished_;  // outcome known, completion not yet run
     std::uint64_t operations_in_flight_ = 0;
-    unsigned kernel_owns_ = 0; // submission queue entries prepared whose completion was not taken, cancels included
-    unsigned unsubmitted_ = 0; // of these, not yet taken by the kernel
+    // submission queue entries prepared whose completion was not taken, cancels included
+    unsigned kernel_owns_ = 0;
+    unsigned unsubmitted_ = 0;  // of these, not yet taken by the kernel
     int broken_errno_ = 0;
     bool is_armed_ = false;
     bool is_turn_posted_ = false;
@@ -150,9 +163,9 @@ private:
         const std::byte* begin;
         const std::byte* end;
     };
-    std::vector<buffer_range> buffers_; // index = slot
+    std::vector<buffer_range> buffers_;  // index = slot
     std::vector<unsigned> free_file_slots_;
-    unsigned file_slots_fresh_ = 0;     // slots never used yet begin here
+    unsigned file_slots_fresh_ = 0;  // slots never used yet begin here
     ring_facts facts_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
-// ring_port: what `ring` needs from a kernel ring, so that a test can put a ring in its place that is out of order,
-// full, interrupted or broken on demand. Knows nothing about files or Asio. Read docs/architecture.md, "The ring".
+// ring_port: what `ring` needs from a kernel ring, so that a test can put a ring in its place that
+// is out of order, full, interrupted or broken on demand. Knows nothing about files or Asio. Read
+// docs/architecture.md, "The ring".
 
 #include <cstddef>
 #include <cstdint>
@@ -13,22 +14,23 @@ enum class opcode : std::uint8_t {
     read,
     read_registered,  ///< into memory registered as buffer `buffer_slot`
     write,
-    write_registered, ///< from memory registered as buffer `buffer_slot`
-    sync_data,        ///< fdatasync of the whole file
-    cancel,           ///< of the submission whose id is `cancel_id`
+    write_registered,  ///< from memory registered as buffer `buffer_slot`
+    sync_data,         ///< fdatasync of the whole file
+    cancel,            ///< of the submission whose id is `cancel_id`
 };
 
 /// One request to the kernel.
 struct submission {
     opcode code = opcode::read;
-    bool file_is_slot = false; ///< `file` is a slot of the registered table, otherwise a descriptor
-    bool dsync = false;        ///< of a write: RWF_DSYNC
+    bool file_is_slot =
+        false;           ///< `file` is a slot of the registered table, otherwise a descriptor
+    bool dsync = false;  ///< of a write: RWF_DSYNC
     std::uint16_t buffer_slot = 0;
     std::int32_t file = -1;
     std::uint32_t length_bytes = 0;
     std::uint64_t address = 0;
     std::uint64_t position_bytes = 0;
-    std::uint64_t id = 0; ///< comes back in the arrival
+    std::uint64_t id = 0;  ///< comes back in the arrival
     std::uint64_t cancel_id = 0;
 };
 
@@ -47,7 +49,8 @@ public:
 
     /// False when the submission queue is full.
     [[nodiscard]] virtual bool prepare(const submission& what) noexcept = 0;
-    /// Gives everything prepared to the kernel; the value is how many it took. What it did not take stays prepared.
+    /// Gives everything prepared to the kernel; the value is how many it took. What it did not take
+    /// stays prepared.
     virtual int submit() noexcept = 0;
     /// As `submit`, and lets the kernel post completions that are ready, overflowed ones included.
     virtual int submit_and_get_events() noexcept = 0;
@@ -68,14 +71,14 @@ public:
 
     /// What was agreed with the kernel at creation.
     struct agreement {
-        std::string flags;              ///< names of the setup flags, "|" between them
-        std::uint32_t features = 0;     ///< IORING_FEAT_ bits
+        std::string flags;           ///< names of the setup flags, "|" between them
+        std::uint32_t features = 0;  ///< IORING_FEAT_ bits
         unsigned sq_entries = 0;
         unsigned cq_entries = 0;
-        unsigned file_slots = 0;        ///< 0: files cannot be registered
-        std::string why_no_files;       ///< set when file_slots == 0
-        unsigned buffer_slots = 0;      ///< 0: memory cannot be registered
-        std::string why_no_buffers;     ///< set when buffer_slots == 0
+        unsigned file_slots = 0;     ///< 0: files cannot be registered
+        std::string why_no_files;    ///< set when file_slots == 0
+        unsigned buffer_slots = 0;   ///< 0: memory cannot be registered
+        std::string why_no_buffers;  ///< set when buffer_slots == 0
     };
     [[nodiscard]] virtual const agreement& agreed() const noexcept = 0;
 };

@@ -1,6 +1,7 @@
-// The ring's tables of registered files and memory. Both are accelerations: whatever does not fit goes the plain way,
-// and ring_facts says so. For lock files the table is more than that: a file that the ring holds stays open until the
-// last write of a killed process has ended, and its lock with it.
+// The ring's tables of registered files and memory. Both are accelerations: whatever does not fit
+// goes the plain way, and ring_facts says so. For lock files the table is more than that: a file
+// that the ring holds stays open until the last write of a killed process has ended, and its lock
+// with it.
 
 #include "uring/ring.hpp"
 
@@ -11,12 +12,14 @@
 namespace caisson::uring {
 
 namespace {
-constexpr std::size_t buffer_bytes_max = std::size_t{1} << 30;  // the kernel's limit for one registered buffer
-}
+// the kernel's limit for one registered buffer
+constexpr std::size_t buffer_bytes_max = std::size_t{1} << 30;
+}  // namespace
 
 std::optional<unsigned> ring::register_file(int descriptor, file_use use) {
     const unsigned slots = use == file_use::lock ? facts_.file_slots : facts_.file_slots / 2;
-    const bool has_room = facts_.file_slots_used < slots && is_on_home_thread() && !is_home_violated() && !is_broken();
+    const bool has_room = facts_.file_slots_used < slots && is_on_home_thread() &&
+                          !is_home_violated() && !is_broken();
     const bool reuses = !free_file_slots_.empty();
     const unsigned slot = reuses ? free_file_slots_.back() : file_slots_fresh_;
     if (!has_room || port_->update_file(slot, descriptor) < 0) {
@@ -33,7 +36,8 @@ std::optional<unsigned> ring::register_file(int descriptor, file_use use) {
 }
 
 void ring::release_file(unsigned slot) {
-    // On a foreign thread the slot stays taken until the ring goes: the kernel would refuse the call.
+    // On a foreign thread the slot stays taken until the ring goes: the kernel would refuse the
+    // call.
     if (!is_on_home_thread() || port_->update_file(slot, -1) < 0) {
         return;
     }
@@ -49,15 +53,16 @@ void ring::register_memory(std::span<std::byte> memory) {
         const std::span<std::byte> piece = memory.first(std::min(memory.size(), buffer_bytes_max));
         memory = memory.subspan(piece.size());
         if (buffers_.size() == port_->agreed().buffer_slots) {
-            facts_.why_no_buffers = port_->agreed().buffer_slots == 0 ? port_->agreed().why_no_buffers
-                                                                      : "the buffer table is full";
+            facts_.why_no_buffers = port_->agreed().buffer_slots == 0
+                                        ? port_->agreed().why_no_buffers
+                                        : "the buffer table is full";
             return;
         }
         const int updated = port_->update_buffer(static_cast<unsigned>(buffers_.size()), piece);
         if (updated < 0) {
-            facts_.why_no_buffers = updated == -ENOMEM
-                                        ? "RLIMIT_MEMLOCK does not allow it"
-                                        : "the kernel refused it (errno " + std::to_string(-updated) + ")";
+            facts_.why_no_buffers = updated == -ENOMEM ? "RLIMIT_MEMLOCK does not allow it"
+                                                       : "the kernel refused it (errno " +
+                                                             std::to_string(-updated) + ")";
             return;
         }
         buffers_.push_back({piece.data(), piece.data() + piece.size()});
@@ -65,7 +70,8 @@ void ring::register_memory(std::span<std::byte> memory) {
     }
 }
 
-std::optional<std::uint16_t> ring::registered_buffer(std::span<const std::byte> memory) const noexcept {
+std::optional<std::uint16_t> ring::registered_buffer(
+    std::span<const std::byte> memory) const noexcept {
     const std::byte* const end = memory.data() + memory.size();
     for (std::size_t slot = 0; slot < buffers_.size(); ++slot) {
         if (memory.data() >= buffers_[slot].begin && end <= buffers_[slot].end) {

@@ -1,5 +1,6 @@
-// Opening, listing and changing directories safely. Every path component below the root is opened by itself with
-// O_NOFOLLOW and looked at afterwards: whoever can plant files in the directory must not make us read or write others.
+// Opening, listing and changing directories safely. Every path component below the root is opened
+// by itself with O_NOFOLLOW and looked at afterwards: whoever can plant files in the directory must
+// not make us read or write others.
 
 #include "uring/system_calls.hpp"
 
@@ -33,13 +34,15 @@ int without_interruption(Call call) noexcept {
 }
 
 int open_at(int directory, const char* name, int flags) noexcept {
-    return without_interruption([&] { return ::openat(directory, name, flags | O_CLOEXEC, file_mode); });
+    return without_interruption(
+        [&] { return ::openat(directory, name, flags | O_CLOEXEC, file_mode); });
 }
 
-/// What a planted file could be instead of ours. O_NONBLOCK, with which it was opened so that a pipe cannot hang us, is
-/// taken off again: the ring would answer EAGAIN instead of waiting for the disk.
+/// What a planted file could be instead of ours. O_NONBLOCK, with which it was opened so that a
+/// pipe cannot hang us, is taken off again: the ring would answer EAGAIN instead of waiting for the
+/// disk.
 std::int64_t check_regular(int opened) noexcept {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(opened, &status) < 0) {
         return failed();
     }
@@ -80,12 +83,16 @@ std::string parent_of(std::string path) {
 }
 
 io::entry_kind kind_of(int directory, const dirent& entry) noexcept {
-    mode_t mode = DTTOIF(entry.d_type);
+    mode_t mode = static_cast<mode_t>(DTTOIF(entry.d_type));
     if (entry.d_type == DT_UNKNOWN) {
-        struct stat status {};
-        mode = ::fstatat(directory, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status.st_mode : 0;
+        struct stat status{};
+        mode = ::fstatat(directory, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0
+                   ? status.st_mode
+                   : 0;
     }
-    return S_ISREG(mode) ? io::entry_kind::file : S_ISDIR(mode) ? io::entry_kind::directory : io::entry_kind::other;
+    return S_ISREG(mode)   ? io::entry_kind::file
+           : S_ISDIR(mode) ? io::entry_kind::directory
+                           : io::entry_kind::other;
 }
 
 }  // namespace
@@ -97,15 +104,17 @@ descriptor::~descriptor() {
 }
 
 bool is_plain_name(std::string_view name) noexcept {
-    return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
-           name.find('\0') == std::string_view::npos;
+    return !name.empty() && name != "." && name != ".." &&
+           name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
 }
 
-std::int64_t open_regular(int in_directory, const std::string& name, io::open_mode mode, descriptor& into) {
+std::int64_t open_regular(int in_directory, const std::string& name, io::open_mode mode,
+                          descriptor& into) {
     const int flags = flags_of(mode) | O_NOFOLLOW | O_NONBLOCK;
     int opened = open_at(in_directory, name.c_str(), flags);
     if (opened < 0 && errno == EINVAL && (flags & O_DIRECT) != 0) {
-        // The kernel refuses O_DIRECT only after it has created the file; with O_EXCL nobody else can have made it.
+        // The kernel refuses O_DIRECT only after it has created the file; with O_EXCL nobody else
+        // can have made it.
         const int buffered = flags & ~O_DIRECT;
         opened = open_at(in_directory, name.c_str(), buffered);
         if (opened < 0 && errno == EEXIST) {
@@ -155,8 +164,9 @@ std::int64_t open_root(const std::string& path, io::root_mode mode, descriptor& 
         return failed();
     }
     if (mode == io::root_mode::create) {
-        // Also when it was there: whoever made it may have been killed before this point. A parent that we may not
-        // read was made durable by its owner, or the directory in it could not have been found new.
+        // Also when it was there: whoever made it may have been killed before this point. A parent
+        // that we may not read was made durable by its owner, or the directory in it could not have
+        // been found new.
         const descriptor parent(open_at(AT_FDCWD, parent_of(path).c_str(), O_RDONLY | O_DIRECTORY));
         if (parent) {
             if (const std::int64_t synced = sync_directory(parent.number()); synced < 0 && is_new) {
@@ -171,28 +181,30 @@ std::int64_t open_root(const std::string& path, io::root_mode mode, descriptor& 
 }
 
 std::int64_t open_locked(int in_directory, const std::string& name, descriptor& into) {
-    // An operator may delete or replace the file between our open and our lock; then the lock protects nothing.
+    // An operator may delete or replace the file between our open and our lock; then the lock
+    // protects nothing.
     constexpr int attempts_max = 8;
     for (int attempt = 0; attempt < attempts_max; ++attempt) {
-        descriptor file(open_at(in_directory, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK));
+        descriptor file(
+            open_at(in_directory, name.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK));
         if (!file) {
             return failed();
         }
         if (const std::int64_t checked = check_regular(file.number()); checked < 0) {
             return checked;
         }
-        // flock, not fcntl: it belongs to the open file, so it excludes a second handle of this process too, and lives
-        // as long as the ring holds the file.
+        // flock, not fcntl: it belongs to the open file, so it excludes a second handle of this
+        // process too, and lives as long as the ring holds the file.
         if (without_interruption([&] { return ::flock(file.number(), LOCK_EX | LOCK_NB); }) < 0) {
             return failed();
         }
-        struct stat locked {};
-        struct stat named {};
+        struct stat locked{};
+        struct stat named{};
         if (::fstat(file.number(), &locked) < 0) {
             return failed();
         }
-        if (::fstatat(in_directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 && locked.st_ino == named.st_ino &&
-            locked.st_dev == named.st_dev) {
+        if (::fstatat(in_directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+            locked.st_ino == named.st_ino && locked.st_dev == named.st_dev) {
             if (::fchmod(file.number(), file_mode) < 0 && errno != EPERM) {
                 return failed();
             }
@@ -229,8 +241,8 @@ std::int64_t list_entries(int directory, std::vector<io::directory_entry>& into)
     }
 }
 
-std::int64_t rename_entry(int from_directory, const std::string& from, int to_directory, const std::string& to,
-                          bool replace) {
+std::int64_t rename_entry(int from_directory, const std::string& from, int to_directory,
+                          const std::string& to, bool replace) {
     const unsigned flags = replace ? 0U : static_cast<unsigned>(RENAME_NOREPLACE);
     if (::renameat2(from_directory, from.c_str(), to_directory, to.c_str(), flags) == 0) {
         return 0;
@@ -238,8 +250,9 @@ std::int64_t rename_entry(int from_directory, const std::string& from, int to_di
     if (errno != EINVAL || replace) {
         return failed();
     }
-    // The file system does not know RENAME_NOREPLACE. The directory is locked by us, so looking first is enough.
-    struct stat status {};
+    // The file system does not know RENAME_NOREPLACE. The directory is locked by us, so looking
+    // first is enough.
+    struct stat status{};
     if (::fstatat(to_directory, to.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
         return -EEXIST;
     }
@@ -251,39 +264,46 @@ std::int64_t unlink_entry(int in_directory, const std::string& name) {
 }
 
 std::int64_t sync_directory(int directory) {
-    // Never repeated, not even when interrupted: the kernel reports a failed sync once (DESIGN, "Failure").
+    // Never repeated, not even when interrupted: the kernel reports a failed sync once (DESIGN,
+    // "Failure").
     return ::fsync(directory) == 0 ? 0 : failed();
 }
 
 std::int64_t truncate_file(int file, std::uint64_t length_bytes) {
-    return without_interruption([&] { return ::ftruncate(file, static_cast<off_t>(length_bytes)); }) == 0 ? 0
-                                                                                                         : failed();
+    return without_interruption(
+               [&] { return ::ftruncate(file, static_cast<off_t>(length_bytes)); }) == 0
+               ? 0
+               : failed();
 }
 
 std::int64_t allocate_range(int file, std::uint64_t begin_bytes, std::uint64_t end_bytes,
                             std::uint64_t& length_before_bytes) {
-    struct stat before {};
+    struct stat before{};
     if (::fstat(file, &before) < 0) {
         return failed();
     }
     length_before_bytes = static_cast<std::uint64_t>(before.st_size);
     const int allocated = without_interruption([&] {
-        return ::fallocate(file, 0, static_cast<off_t>(begin_bytes), static_cast<off_t>(end_bytes - begin_bytes));
+        return ::fallocate(file, 0, static_cast<off_t>(begin_bytes),
+                           static_cast<off_t>(end_bytes - begin_bytes));
     });
     return allocated == 0 ? 0 : failed();
 }
 
 std::int64_t restore_length(int file, std::uint64_t length_bytes) {
-    struct stat now {};
+    struct stat now{};
     if (::fstat(file, &now) < 0) {
         return failed();
     }
-    // Also when the length is as before: the cut gives back blocks that were reserved beyond the end.
-    return static_cast<std::uint64_t>(now.st_size) < length_bytes ? 0 : truncate_file(file, length_bytes);
+    // Also when the length is as before: the cut gives back blocks that were reserved beyond the
+    // end.
+    return static_cast<std::uint64_t>(now.st_size) < length_bytes
+               ? 0
+               : truncate_file(file, length_bytes);
 }
 
 std::int64_t read_status(int file, io::file_status& into) {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file, &status) < 0) {
         return failed();
     }

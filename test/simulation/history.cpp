@@ -7,6 +7,9 @@
 #include <caisson/sim.hpp>
 
 #include "base/prng.hpp"
+#include "format/layout.hpp"
+#include "format/names.hpp"
+#include "format/state.hpp"
 #include "base/units.hpp"
 #include "simulation/oracle.hpp"
 
@@ -76,6 +79,30 @@ swarm swarm_for(prng& random) {
     return chosen;
 }
 
+std::optional<std::uint64_t> durable_length(world& machine, const std::string& name) {
+    const auto content = machine.disk().read_file(std::string(log_path) + "/" + name, disk_image::view::durable);
+    return content ? std::optional<std::uint64_t>(content->size()) : std::nullopt;
+}
+
+/// A fact that STATE took back is settled in both slots before an append is acknowledged: no slot that rots may bring
+/// it back. Here: the clean mark, which every append takes back.
+bool holds_clean_mark(world& machine) {
+    namespace at = format::layout::state;
+    const auto content = machine.disk().read_file(std::string(log_path) + "/STATE", disk_image::view::durable);
+    for (unsigned slot = 0; content && slot < 2; ++slot) {
+        const std::uint64_t position = format::state_slot_position_bytes(slot);
+        if (position + at::slot_bytes > content->size()) {
+            continue;
+        }
+        const auto bytes = std::span(*content).subspan(position).first<at::slot_bytes>();
+        const auto state = format::decode_state(bytes);
+        if (state && state.value().mark) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// One process: an engine, its log, and the coroutines that use it. Destroyed after the life's end.
 class process {
 public:
@@ -93,6 +120,8 @@ public:
     /// Everything this process wanted to do is done (not if it was cut short).
     [[nodiscard]] bool is_finished() const noexcept { return is_finished_; }
     [[nodiscard]] bool was_refused() const noexcept { return was_refused_; }
+    /// End of the log when the work was done.
+    [[nodiscard]] log_offset end() const noexcept { return end_; }
     /// For a complaint: where the process stands.
     [[nodiscard]] std::string describe() const {
         std::string text = "writers " + std::to_string(writers_);
@@ -132,6 +161,9 @@ private:
             co_return;
         }
         log_ = std::move(opened).value();
+        if (report.cut_bytes > 0 && durable_length(machine_, report.cut_segment) != report.cut_position_bytes) {
+            tally.complaint = "a cut was not durable when the log was opened";
+        }
         if (!co_await show_content()) {
             is_finished_ = true;
             co_return;
@@ -200,6 +232,9 @@ private:
         const auto outcome = co_await log_.async_append_batch(buffers);
         if (outcome) {
             judge_.acknowledged(batch, outcome.value().begin);
+            if (!std::exchange(has_checked_mark_, true) && holds_clean_mark(machine_)) {
+                tally.complaint = "an append was acknowledged while a slot of STATE still held the clean mark";
+            }
         } else if (outcome.error() == errc::outcome_unknown) {
             judge_.outcome_unknown(batch);
         } else {
@@ -254,6 +289,7 @@ private:
 
     net::awaitable<void> finish() {
         tally.rotations += log_.stats().rotations;
+        end_ = log_.durable_end();
         if (closes_) {
             const auto closed = co_await log_.async_close();
             if (closed) {
@@ -272,7 +308,9 @@ private:
     bool closes_;
     bool is_finished_ = false;
     bool was_refused_ = false;
+    bool has_checked_mark_ = false;
     unsigned writers_ = 0;
+    log_offset end_;
     std::optional<failure> refusal_;
     std::optional<engine> engine_;
     log log_;
@@ -289,7 +327,7 @@ bool arm_faults(world& machine, const world_options& device, const swarm& chosen
     }
     if (chosen.has_errors && random.below(2) == 0) {
         is_faulty = true;
-        rates.read_errors = 2'000;
+        rates.read_errors = random.below(2) == 0 ? 2'000 : 100'000;
         rates.write_errors = 5'000;
         rates.sync_errors = 10'000;
         rates.name_errors = 10'000;
@@ -313,6 +351,31 @@ void end_life(world& machine, const swarm& chosen, prng& random) {
     }
 }
 
+/// Every history of this kind ends with a closed log whose newest segment loses its records to zeros. The clean mark is
+/// the witness: opening must refuse and name a place in it. Empty: it did.
+std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, prng& random, log_offset end) {
+    const auto names = machine.disk().list(log_path);
+    log_offset newest;
+    for (const std::string& name : *names) {
+        const format::classified_name known = format::classify(name);
+        newest = known.role == format::entry_role::segment ? std::max(newest, known.begin) : newest;
+    }
+    const std::string path = std::string(log_path) + "/" + format::segment_name(newest);
+    const std::uint64_t length = machine.disk().read_file(path)->size();
+    if (length == format::layout::segment_header::size_bytes) {
+        return {};
+    }
+    machine.disk().zero(path, format::layout::segment_header::size_bytes, length);
+    judge.damaged(newest, end, true);
+    machine.power_on();
+    process server(machine, judge, chosen, random.next(), false, false);
+    while (!server.is_finished() && judge.is_content() && machine.step()) {
+    }
+    const bool was_refused = server.was_refused();
+    machine.crash();
+    return was_refused || !judge.is_content() ? std::string() : "damage with a witness was not refused";
+}
+
 }  // namespace
 
 history_report run_history(std::uint64_t seed) {
@@ -322,8 +385,9 @@ history_report run_history(std::uint64_t seed) {
     world machine(seed, device);
     oracle judge;
     history_report report;
+    log_offset end;
 
-    for (unsigned life = 0; judge.is_content(); ++life) {
+    for (unsigned life = 0; judge.is_content() && report.complaint.empty(); ++life) {
         const bool is_long_enough = report.appends >= appends_per_history || life >= lives_max;
         const bool is_last = report.crashes >= crashes_per_history && is_long_enough;
         bool is_faulty = false;
@@ -343,6 +407,10 @@ history_report run_history(std::uint64_t seed) {
         }
         report.appends += server.tally.appends;
         report.rotations += server.tally.rotations;
+        end = server.end();
+        if (report.complaint.empty()) {
+            report.complaint = server.tally.complaint;
+        }
         if (is_last && !server.is_finished() && judge.is_content()) {
             report.complaint = "the last life came to rest before its work was done: " + server.describe();
         }
@@ -357,6 +425,9 @@ history_report run_history(std::uint64_t seed) {
             break;
         }
         machine.power_on();
+    }
+    if (seed % 4 == 0 && judge.is_content() && report.complaint.empty()) {
+        report.complaint = end_in_damage(machine, judge, chosen, random, end);
     }
     if (!judge.is_content() && report.complaint.empty()) {
         report.complaint = judge.complaint();

@@ -1,6 +1,7 @@
-// One thread, one ring, one file, nothing between the completion and the next submission. Best of what io_uring offers:
-// SINGLE_ISSUER and DEFER_TASKRUN, registered file, registered buffer, preallocated and zero-written blocks (the first
-// write to an unwritten extent changes metadata and would measure the journal).
+// One thread, one ring, one file, nothing between the completion and the next submission. Best of
+// what io_uring offers: SINGLE_ISSUER and DEFER_TASKRUN, registered file, registered buffer,
+// preallocated and zero-written blocks (the first write to an unwritten extent changes metadata and
+// would measure the journal).
 
 #include "tools/bench/bare_loop.hpp"
 
@@ -29,7 +30,8 @@ constexpr std::uint32_t block_multiple_bytes = 4096;
 std::uint64_t now_ns() noexcept {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 /// Every latency counted in a bucket at most 1/128 wide: 128 linear steps for each power of two.
@@ -52,7 +54,9 @@ public:
         }
         return max_ns_;
     }
-    [[nodiscard]] std::uint64_t mean_ns() const noexcept { return count_ == 0 ? 0 : sum_ns_ / count_; }
+    [[nodiscard]] std::uint64_t mean_ns() const noexcept {
+        return count_ == 0 ? 0 : sum_ns_ / count_;
+    }
     [[nodiscard]] std::uint64_t max_ns() const noexcept { return max_ns_; }
 
 private:
@@ -101,13 +105,16 @@ public:
         ::unlink(path.c_str());
         ::posix_fallocate(descriptor_, 0, static_cast<off_t>(size_bytes));
         constexpr std::size_t step_bytes = std::size_t{1} << 20;
-        aligned_buffer zeros = aligned_buffer::allocate(step_bytes, block_multiple_bytes, aligned_buffer::fill::zeroed);
+        aligned_buffer zeros = aligned_buffer::allocate(step_bytes, block_multiple_bytes,
+                                                        aligned_buffer::fill::zeroed);
         if (!zeros) {
             return ENOMEM;
         }
         for (std::uint64_t at = 0; at < size_bytes;) {
-            const std::size_t part = static_cast<std::size_t>(std::min<std::uint64_t>(step_bytes, size_bytes - at));
-            const ssize_t written = ::pwrite(descriptor_, zeros.data(), part, static_cast<off_t>(at));
+            const std::size_t part =
+                static_cast<std::size_t>(std::min<std::uint64_t>(step_bytes, size_bytes - at));
+            const ssize_t written =
+                ::pwrite(descriptor_, zeros.data(), part, static_cast<off_t>(at));
             if (written <= 0) {
                 return written < 0 ? errno : EIO;
             }
@@ -124,9 +131,11 @@ private:
 class loop {
 public:
     loop(const bare_loop_options& options, std::uint32_t block_bytes)
-        : block_bytes_(block_bytes), depth_(std::clamp(options.iodepth, 1U, 1024U)),
+        : block_bytes_(block_bytes),
+          depth_(std::clamp(options.iodepth, 1U, 1024U)),
           region_blocks_(std::max<std::uint64_t>(options.region_bytes / block_bytes, depth_)),
-          runtime_ns_(static_cast<std::uint64_t>(options.runtime_seconds * 1e9)), started_ns_(depth_) {}
+          runtime_ns_(static_cast<std::uint64_t>(options.runtime_seconds * 1e9)),
+          started_ns_(depth_) {}
     loop(const loop&) = delete;
     loop& operator=(const loop&) = delete;
     ~loop() {
@@ -167,7 +176,8 @@ int loop::set_up(const std::string& directory, std::string& flags) {
     }
     const unsigned entries = std::bit_ceil(depth_);
     flags = "SINGLE_ISSUER|DEFER_TASKRUN";
-    int created = ::io_uring_queue_init(entries, &ring_, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+    int created = ::io_uring_queue_init(entries, &ring_,
+                                        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
     if (created == -EINVAL) {
         flags = "none";
         created = ::io_uring_queue_init(entries, &ring_, 0);
@@ -191,7 +201,8 @@ void loop::queue_write(unsigned slot) noexcept {
     entry->opcode = has_buffer_slot_ ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
     entry->flags = has_file_slot_ ? static_cast<__u8>(IOSQE_FIXED_FILE) : __u8{0};
     entry->fd = has_file_slot_ ? 0 : file_.descriptor();
-    entry->addr = reinterpret_cast<std::uintptr_t>(buffers_.data() + std::size_t{slot} * block_bytes_);
+    entry->addr =
+        reinterpret_cast<std::uintptr_t>(buffers_.data() + std::size_t{slot} * block_bytes_);
     entry->len = block_bytes_;
     entry->off = next_block_ * block_bytes_;
     entry->rw_flags = RWF_DSYNC;
@@ -254,8 +265,8 @@ int loop::run(bare_loop_result& result) {
 
 bare_loop_result run_bare_loop(const bare_loop_options& options) {
     bare_loop_result result;
-    const std::uint32_t blocks = std::max<std::uint32_t>(1, (options.block_bytes + block_multiple_bytes - 1) /
-                                                                block_multiple_bytes);
+    const std::uint32_t blocks = std::max<std::uint32_t>(
+        1, (options.block_bytes + block_multiple_bytes - 1) / block_multiple_bytes);
     loop bare(options, blocks * block_multiple_bytes);
     int failed = bare.set_up(options.directory, result.flags);
     if (failed == 0) {

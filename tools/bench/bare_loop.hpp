@@ -1,6 +1,7 @@
 #pragma once
-// The bare io_uring loop: what the device and the kernel give a program that does nothing but durable writes. The
-// denominator of every ratio that `caisson bench --baseline` prints. Knows nothing about logs. Read docs/benchmarks.md.
+// The bare io_uring loop: what the device and the kernel give a program that does nothing but
+// durable writes. The denominator of every ratio that `caisson bench --baseline` prints. Knows
+// nothing about logs. Read docs/benchmarks.md.
 
 #include <cstdint>
 #include <string>
@@ -12,28 +13,30 @@ public:
     bare_loop_options() noexcept {}
 
     std::string directory = ".";
-    std::uint32_t block_bytes = 4096;      ///< rounded up to a multiple of 4096
-    unsigned iodepth = 1;                  ///< writes in flight, 1..1024
-    std::uint64_t region_bytes = 1U << 30; ///< overwritten sequentially, over and over; at least one block a slot
+    std::uint32_t block_bytes = 4096;  ///< rounded up to a multiple of 4096
+    unsigned iodepth = 1;              ///< writes in flight, 1..1024
+    /// overwritten sequentially, over and over; at least one block a slot
+    std::uint64_t region_bytes = 1U << 30;
     double runtime_seconds = 3;
 };
 
 struct bare_loop_result {
-    std::string error;                     ///< empty on success
-    std::string flags;                     ///< what the ring got: setup flags, registered file and buffer
+    std::string error;  ///< empty on success
+    /// what the ring got: setup flags, registered file and buffer
+    std::string flags;
     std::uint64_t writes = 0;
     double seconds = 0;
     double iops = 0;
-    double bandwidth_bytes = 0;            ///< a second
-    std::uint64_t latency_ns_mean = 0;     ///< submission to completion seen
+    double bandwidth_bytes = 0;         ///< a second
+    std::uint64_t latency_ns_mean = 0;  ///< submission to completion seen
     std::uint64_t latency_ns_p50 = 0;
     std::uint64_t latency_ns_p99 = 0;
     std::uint64_t latency_ns_p999 = 0;
     std::uint64_t latency_ns_max = 0;
 };
 
-/// Writes a file of `region_bytes` full of zeros, syncs it, overwrites it with O_DIRECT and RWF_DSYNC for
-/// `runtime_seconds`, and removes it. Runs on the calling thread.
+/// Writes a file of `region_bytes` full of zeros, syncs it, overwrites it with O_DIRECT and
+/// RWF_DSYNC for `runtime_seconds`, and removes it. Runs on the calling thread.
 bare_loop_result run_bare_loop(const bare_loop_options& options);
 
 }  // namespace caisson::bench

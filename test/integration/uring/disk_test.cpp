@@ -1,4 +1,5 @@
-// The real disk on the file system of the temporary directory: what the seam promises, done by the kernel.
+// The real disk on the file system of the temporary directory: what the seam promises, done by the
+// kernel.
 
 #include "integration/uring/fixture.hpp"
 
@@ -47,7 +48,8 @@ TEST_CASE("a durable write is read back, alone and among many in flight", "[urin
     aligned_buffer back = filled_buffer(4096, 255);
     for (int i = 0; i < count; i += 97) {
         CHECK(w.read(*file, back.bytes(), static_cast<std::uint64_t>(i) * 4096) == 4096);
-        CHECK(std::ranges::all_of(back.bytes(), [&](std::byte b) { return b == static_cast<std::byte>(i % 251); }));
+        CHECK(std::ranges::all_of(
+            back.bytes(), [&](std::byte b) { return b == static_cast<std::byte>(i % 251); }));
     }
     CHECK(w.status(*file).length_bytes == count * 4096U);
 }
@@ -69,7 +71,8 @@ TEST_CASE("registered memory is used for transfers and gives the same bytes", "[
     CHECK(facts.cq_overflow == 0);
 }
 
-TEST_CASE("direct I/O refuses what is not aligned and reads short at the end of the file", "[uring]") {
+TEST_CASE("direct I/O refuses what is not aligned and reads short at the end of the file",
+          "[uring]") {
     temporary_directory place;
     world w;
     auto root = w.open_root(place.path());
@@ -90,7 +93,8 @@ TEST_CASE("direct I/O refuses what is not aligned and reads short at the end of 
     CHECK(buffer.bytes()[5000] == std::byte{0});
 }
 
-TEST_CASE("an allocation extends the length, reads as zeros and is undone as a whole when it fails", "[uring]") {
+TEST_CASE("an allocation extends the length, reads as zeros and is undone as a whole when it fails",
+          "[uring]") {
     temporary_directory place;
     world w;
     auto root = w.open_root(place.path());
@@ -113,14 +117,19 @@ TEST_CASE("an allocation extends the length, reads as zeros and is undone as a w
     CHECK(w.status(*file).length_bytes == before.length_bytes);
 }
 
-TEST_CASE("on a full ext4 an allocation changes nothing and cuts nothing written beside it", "[uring][root]") {
-    // Method: a small ext4 in a file, loop-mounted. ext4 is the one that leaves a file grown after ENOSPC.
+TEST_CASE("on a full ext4 an allocation changes nothing and cuts nothing written beside it",
+          "[uring][root]") {
+    // Method: a small ext4 in a file, loop-mounted. ext4 is the one that leaves a file grown after
+    //         ENOSPC.
     temporary_directory place;
     const std::string image = (place.path() / "image").string();
     const std::string mounted = (place.path() / "mounted").string();
-    const auto shell = [](const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()); };
+    const auto shell = [](const std::string& command) {
+        return std::system((command + " >/dev/null 2>&1").c_str());
+    };
     REQUIRE(::mkdir(mounted.c_str(), 0700) == 0);
-    if (::geteuid() != 0 || shell("truncate -s 32M " + image + " && mkfs.ext4 -q -F " + image) != 0 ||
+    if (::geteuid() != 0 ||
+        shell("truncate -s 32M " + image + " && mkfs.ext4 -q -F " + image) != 0 ||
         shell("mount -o loop " + image + " " + mounted) != 0) {
         SKIP("needs root, mkfs.ext4 and loop devices");
     }
@@ -134,7 +143,8 @@ TEST_CASE("on a full ext4 an allocation changes nothing and cuts nothing written
         CHECK(w.run([&](auto& op) { file->start_allocate(op, 1 << 20, 1 << 30); }) == -ENOSPC);
         const io::file_status after = w.status(*file);
         CHECK(after.length_bytes == before.length_bytes);
-        CHECK(after.allocated_bytes <= before.allocated_bytes + 65536);  // blocks of the extent tree may stay
+        // blocks of the extent tree may stay
+        CHECK(after.allocated_bytes <= before.allocated_bytes + 65536);
 
         aligned_buffer buffer = filled_buffer(4096, 9);
         remembering_operation allocation;
@@ -156,7 +166,9 @@ TEST_CASE("on a full ext4 an allocation changes nothing and cuts nothing written
     CHECK(shell("umount " + mounted) == 0);
 }
 
-TEST_CASE("files are created private and once, renamed with and without replacing, listed and removed", "[uring]") {
+TEST_CASE(
+    "files are created private and once, renamed with and without replacing, listed and removed",
+    "[uring]") {
     temporary_directory place;
     const mode_t before = ::umask(0777);
     world w;
@@ -167,11 +179,15 @@ TEST_CASE("files are created private and once, renamed with and without replacin
         return opened;
     }();
     REQUIRE(sub);
-    { auto a = w.open(*root, "a", io::open_mode::create); }
-    { auto b = w.open(*sub, "b", io::open_mode::create_direct); }
+    {
+        auto a = w.open(*root, "a", io::open_mode::create);
+    }
+    {
+        auto b = w.open(*sub, "b", io::open_mode::create_direct);
+    }
     ::umask(before);
 
-    struct stat status {};
+    struct stat status{};
     REQUIRE(::stat((place.path() / "log").c_str(), &status) == 0);
     CHECK((status.st_mode & 07777U) == 0700);
     REQUIRE(::stat((place.path() / "log/spare").c_str(), &status) == 0);
@@ -197,9 +213,12 @@ TEST_CASE("files are created private and once, renamed with and without replacin
     CHECK(w.open_outcome(*root, "a", io::open_mode::read) == -ENOENT);
 }
 
-TEST_CASE("links, pipes, directories and paths are refused where a file belongs", "[uring][security]") {
+TEST_CASE("links, pipes, directories and paths are refused where a file belongs",
+          "[uring][security]") {
     temporary_directory place;
-    const auto path = [&](const char* name) { return (place.path() / name).string(); };
+    const auto path = [&](const char* name) {
+        return (place.path() / name).string();
+    };
     std::ofstream(path("real")) << "x";
     REQUIRE(::symlink("real", path("symlink").c_str()) == 0);
     REQUIRE(::link(path("real").c_str(), path("second").c_str()) == 0);
@@ -208,7 +227,8 @@ TEST_CASE("links, pipes, directories and paths are refused where a file belongs"
     REQUIRE(::symlink("dir", path("dirlink").c_str()) == 0);
     world w;
     auto root = w.open_root(place.path());
-    for (const io::open_mode mode : {io::open_mode::read, io::open_mode::read_direct, io::open_mode::write_direct}) {
+    for (const io::open_mode mode :
+         {io::open_mode::read, io::open_mode::read_direct, io::open_mode::write_direct}) {
         CHECK(w.open_outcome(*root, "symlink", mode) == -ELOOP);
         CHECK(w.open_outcome(*root, "second", mode) == -EMLINK);
         CHECK(w.open_outcome(*root, "pipe", mode) < 0);
@@ -296,7 +316,8 @@ TEST_CASE("cancelling ends every write once, with its outcome or ECANCELED", "[u
     int whole = 0;
     for (int i = 0; i < 100; ++i) {
         remembering_operation op;
-        file->start_write(op, buffer.bytes(), static_cast<std::uint64_t>(i % 4) << 20, io::write_mode::plain);
+        file->start_write(op, buffer.bytes(), static_cast<std::uint64_t>(i % 4) << 20,
+                          io::write_mode::plain);
         if (i % 2 == 0) {
             w.disk().submit();
         }
@@ -324,7 +345,8 @@ TEST_CASE("a world destroyed with writes in flight waits for them", "[uring]") {
     std::unique_ptr<io::directory> root;
     std::unique_ptr<io::file> file;
     remembering_operation opened;
-    created.value()->environment().disk.start_open_root(opened, place.path().string(), io::root_mode::existing, root);
+    created.value()->environment().disk.start_open_root(opened, place.path().string(),
+                                                        io::root_mode::existing, root);
     home.run();
     remembering_operation made;
     root->start_open(made, "data", io::open_mode::create_direct, file);
@@ -333,7 +355,8 @@ TEST_CASE("a world destroyed with writes in flight waits for them", "[uring]") {
     file->start_write(write, buffer.bytes(), 0, io::write_mode::dsync);
     file->start_status(status, into);
     // Handles go before the world, but not before what was started on them has ended.
-    write.then = [&] { };
+    write.then = [&] {
+    };
     CHECK(created.value()->drain(std::chrono::seconds(30)));
     CHECK(write.outcome == 1 << 20);
     CHECK(status.outcome == 0);
@@ -343,7 +366,8 @@ TEST_CASE("a world destroyed with writes in flight waits for them", "[uring]") {
     CHECK(write.completions == 1);
 }
 
-TEST_CASE("the clock sleeps, is cancelled, and the io_context returns when nothing is pending", "[uring]") {
+TEST_CASE("the clock sleeps, is cancelled, and the io_context returns when nothing is pending",
+          "[uring]") {
     world w;
     io::clock& clock = w.real->environment().clock;
     const std::uint64_t before_ns = clock.monotonic_ns();

@@ -1,6 +1,6 @@
 #pragma once
-// What the tests of the real disk share: a temporary directory on a disk file system, an operation that remembers its
-// outcome, and a world to run it in.
+// What the tests of the real disk share: a temporary directory on a disk file system, an operation
+// that remembers its outcome, and a world to run it in.
 
 #include "base/aligned_buffer.hpp"
 #include "uring/real_world.hpp"
@@ -38,7 +38,8 @@ struct remembering_operation final : io::operation {
 class temporary_directory {
 public:
     temporary_directory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "caisson-uring-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "caisson-uring-XXXXXX").string();
         REQUIRE(::mkdtemp(pattern.data()) != nullptr);
         path_ = pattern;
     }
@@ -105,7 +106,8 @@ public:
         CHECK(run([&](auto& op) { of.start_status(op, status); }) == 0);
         return status;
     }
-    std::int64_t lock(io::directory& in, const std::string& name, std::unique_ptr<io::directory_lock>& into) {
+    std::int64_t lock(io::directory& in, const std::string& name,
+                      std::unique_ptr<io::directory_lock>& into) {
         return run([&](auto& op) { in.start_lock(op, name, into); });
     }
     io::disk& disk() { return real->environment().disk; }

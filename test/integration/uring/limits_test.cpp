@@ -1,5 +1,5 @@
-// What the system may deny: io_uring itself, descriptors, locked memory. Each case runs in a child process, because
-// limits and filters cannot be taken back.
+// What the system may deny: io_uring itself, descriptors, locked memory. Each case runs in a child
+// process, because limits and filters cannot be taken back.
 
 #include "integration/uring/fixture.hpp"
 
@@ -70,7 +70,8 @@ bool forbid(unsigned system_call, unsigned error) {
         {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
     }};
     const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
 /// "CODE|MESSAGE" of a creation that must fail.
@@ -80,7 +81,8 @@ std::string creation_failure() {
     if (created) {
         return "created";
     }
-    return (created.error().code() == errc::uring_unavailable ? "unavailable|" : "other|") + created.error().message();
+    return (created.error().code() == errc::uring_unavailable ? "unavailable|" : "other|") +
+           created.error().message();
 }
 
 constexpr uid_t nobody = 65534;
@@ -88,14 +90,18 @@ constexpr uid_t nobody = 65534;
 /// CAP_IPC_LOCK lifts the limit of locked memory: it goes with root.
 bool give_up_root() { return ::geteuid() != 0 || ::setresuid(nobody, nobody, nobody) == 0; }
 
-bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
-TEST_CASE("io_uring forbidden by seccomp is one error that names the filter and the cure", "[uring][limits]") {
+TEST_CASE("io_uring forbidden by seccomp is one error that names the filter and the cure",
+          "[uring][limits]") {
     for (const unsigned error : {unsigned{EPERM}, unsigned{ENOSYS}}) {
         const std::string text = in_child([error] {
-            return forbid(SYS_io_uring_setup, error) ? creation_failure() : std::string("no seccomp");
+            return forbid(SYS_io_uring_setup, error) ? creation_failure()
+                                                     : std::string("no seccomp");
         });
         if (text == "no seccomp") {
             SKIP("seccomp filters are not allowed here");
@@ -107,7 +113,8 @@ TEST_CASE("io_uring forbidden by seccomp is one error that names the filter and 
     }
 }
 
-TEST_CASE("a filter that allows the setup only is found before the first write", "[uring][limits]") {
+TEST_CASE("a filter that allows the setup only is found before the first write",
+          "[uring][limits]") {
     for (const unsigned call : {unsigned{SYS_io_uring_enter}, unsigned{SYS_io_uring_register}}) {
         const std::string text = in_child([call] {
             return forbid(call, EPERM) ? creation_failure() : std::string("no seccomp");
@@ -136,7 +143,8 @@ TEST_CASE("no descriptor left is told with the limit", "[uring][limits]") {
     CHECK(contains(text, "ulimit -n"));
 }
 
-TEST_CASE("a ring that needs locked memory where none is allowed is told with the limit", "[uring][limits]") {
+TEST_CASE("a ring that needs locked memory where none is allowed is told with the limit",
+          "[uring][limits]") {
     const std::string text = in_child([] {
         const rlimit nothing{0, 0};
         ::setrlimit(RLIMIT_MEMLOCK, &nothing);
@@ -150,8 +158,9 @@ TEST_CASE("a ring that needs locked memory where none is allowed is told with th
     CHECK(contains(text, "RLIMIT_MEMLOCK is 0"));
 }
 
-TEST_CASE("with little locked memory and few descriptors everything works, and the facts say what is off",
-          "[uring][limits]") {
+TEST_CASE(
+    "with little locked memory and few descriptors everything works, and the facts say what is off",
+    "[uring][limits]") {
     temporary_directory place;
     if (::geteuid() == 0) {
         REQUIRE(::chown(place.path().c_str(), nobody, nobody) == 0);
@@ -170,7 +179,8 @@ TEST_CASE("with little locked memory and few descriptors everything works, and t
             return "not created: " + created.error().message();
         }
         io::disk& disk = created.value()->environment().disk;
-        aligned_buffer memory = aligned_buffer::allocate(1 << 20, 4096, aligned_buffer::fill::zeroed);
+        aligned_buffer memory =
+            aligned_buffer::allocate(1 << 20, 4096, aligned_buffer::fill::zeroed);
         disk.register_memory(memory.bytes());
         std::unique_ptr<io::directory> root;
         remembering_operation opened;
@@ -183,7 +193,8 @@ TEST_CASE("with little locked memory and few descriptors everything works, and t
         for (std::size_t i = 0; i < files.size(); ++i) {
             remembering_operation made;
             remembering_operation written;
-            root->start_open(made, "data" + std::to_string(i), io::open_mode::create_direct, files[i]);
+            root->start_open(made, "data" + std::to_string(i), io::open_mode::create_direct,
+                             files[i]);
             home.restart();
             home.run();
             if (!files[i]) {
@@ -209,7 +220,8 @@ TEST_CASE("with little locked memory and few descriptors everything works, and t
     CHECK(contains(text, "worked|0|RLIMIT_MEMLOCK does not allow it"));
 }
 
-TEST_CASE("a ring of one thread refuses the second thread of its io_context and says which rule was broken",
+TEST_CASE("a ring of one thread refuses the second thread of its io_context and says which rule "
+          "was broken",
           "[uring][threads]") {
     temporary_directory place;
     world w;
@@ -217,7 +229,9 @@ TEST_CASE("a ring of one thread refuses the second thread of its io_context and 
     auto file = w.open(*root, "data", io::open_mode::create_direct);
     aligned_buffer buffer = filled_buffer(4096, 1);
     remembering_operation foreign;
-    std::thread([&] { file->start_write(foreign, buffer.bytes(), 0, io::write_mode::dsync); }).join();
+    std::thread([&] {
+        file->start_write(foreign, buffer.bytes(), 0, io::write_mode::dsync);
+    }).join();
     CHECK(w.real->is_home_violated());
     w.home.restart();
     w.home.run();

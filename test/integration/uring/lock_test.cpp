@@ -32,7 +32,8 @@ int try_lock(const std::filesystem::path& file) {
 
 }  // namespace
 
-TEST_CASE("a lock excludes a second handle of the same process and is free when it goes", "[uring][lock]") {
+TEST_CASE("a lock excludes a second handle of the same process and is free when it goes",
+          "[uring][lock]") {
     temporary_directory place;
     world w;
     auto root = w.open_root(place.path());
@@ -45,7 +46,7 @@ TEST_CASE("a lock excludes a second handle of the same process and is free when 
     CHECK_FALSE(second);
     CHECK(w.real->facts().file_slots_used == 1);  // registered in the ring
     CHECK(w.real->facts().locks_unregistered == 0);
-    struct stat status {};
+    struct stat status{};
     REQUIRE(::stat((place.path() / "LOCK").c_str(), &status) == 0);
     CHECK((status.st_mode & 07777U) == 0600);
 
@@ -55,32 +56,36 @@ TEST_CASE("a lock excludes a second handle of the same process and is free when 
     CHECK(w.lock(*other, "LOCK", second) == 0);
 }
 
-TEST_CASE("a lock on a file that was replaced meanwhile protects nothing and is not given", "[uring][lock]") {
+TEST_CASE("a lock on a file that was replaced meanwhile protects nothing and is not given",
+          "[uring][lock]") {
     temporary_directory place;
     world w;
     auto root = w.open_root(place.path());
     std::unique_ptr<io::directory_lock> first;
     REQUIRE(w.lock(*root, "LOCK", first) == 0);
     std::filesystem::remove(place.path() / "LOCK");
-    // The name is free again, so the next locker makes a file of its own: the loss is visible in the inode.
+    // The name is free again, so the next locker makes a file of its own: the loss is visible in
+    // the inode.
     std::unique_ptr<io::directory_lock> second;
     CHECK(w.lock(*root, "LOCK", second) == 0);
     CHECK(try_lock(place.path() / "LOCK") == EWOULDBLOCK);
 }
 
-TEST_CASE("an open file in the ring keeps its lock after every descriptor is closed", "[uring][lock]") {
+TEST_CASE("an open file in the ring keeps its lock after every descriptor is closed",
+          "[uring][lock]") {
     // What keeps a killed owner's lock alive until its writes have landed: the ring's reference.
     temporary_directory place;
     auto w = std::make_unique<world>();
     auto root = w->open_root(place.path());
     std::unique_ptr<io::directory_lock> lock;
     REQUIRE(w->lock(*root, "LOCK", lock) == 0);
-    struct stat wanted {};
+    struct stat wanted{};
     REQUIRE(::stat((place.path() / "LOCK").c_str(), &wanted) == 0);
     int closed = 0;
     for (int number = 3; number < 256; ++number) {
-        struct stat status {};
-        if (::fstat(number, &status) == 0 && status.st_ino == wanted.st_ino && status.st_dev == wanted.st_dev) {
+        struct stat status{};
+        if (::fstat(number, &status) == 0 && status.st_ino == wanted.st_ino &&
+            status.st_dev == wanted.st_dev) {
             ::close(number);
             // Keeps the number taken, so that the handle's own close hits nothing else.
             REQUIRE(::dup2(0, number) == number);
@@ -93,14 +98,16 @@ TEST_CASE("an open file in the ring keeps its lock after every descriptor is clo
     CHECK(try_lock(place.path() / "LOCK") == 0);
 }
 
-TEST_CASE("a killed owner's lock is held while it lives and free soon after", "[uring][lock][process]") {
+TEST_CASE("a killed owner's lock is held while it lives and free soon after",
+          "[uring][lock][process]") {
     temporary_directory place;
     int ready[2];
     REQUIRE(::pipe(ready) == 0);
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-        // Only plain calls of the world here: a failed check of the test framework must not run on in the child.
+        // Only plain calls of the world here: a failed check of the test framework must not run on
+        // in the child.
         net::io_context home{1};
         auto created = real_world::create(home);
         std::unique_ptr<io::directory> root;
@@ -116,7 +123,8 @@ TEST_CASE("a killed owner's lock is held while it lives and free soon after", "[
         root->start_open(made, "data", io::open_mode::create_direct, file);
         home.restart();
         home.run();
-        aligned_buffer buffer = aligned_buffer::allocate(1 << 20, 4096, aligned_buffer::fill::zeroed);
+        aligned_buffer buffer =
+            aligned_buffer::allocate(1 << 20, 4096, aligned_buffer::fill::zeroed);
         std::vector<std::unique_ptr<remembering_operation>> writes;
         for (std::uint64_t i = 0; i < 64; ++i) {
             writes.push_back(std::make_unique<remembering_operation>());
@@ -139,7 +147,8 @@ TEST_CASE("a killed owner's lock is held while it lives and free soon after", "[
     int status = 0;
     REQUIRE(::waitpid(child, &status, 0) == child);
 
-    // The successor waits as `lock_wait` does: the ring of the dead lets go when its writes have ended.
+    // The successor waits as `lock_wait` does: the ring of the dead lets go when its writes have
+    // ended.
     world w;
     auto root = w.open_root(place.path());
     std::unique_ptr<io::directory_lock> lock;

@@ -1,4 +1,5 @@
-// The pool for calls without a ring opcode: order of halves, threads, cancelling, and closing without a running home.
+// The pool for calls without a ring opcode: order of halves, threads, cancelling, and closing
+// without a running home.
 
 #include "io/blocking_pool.hpp"
 
@@ -81,7 +82,8 @@ TEST_CASE("work runs on a named thread with signals blocked, its end at home", "
     CHECK(sigismember(&mine, SIGTERM) == 0);  // the caller's own mask is as before
 }
 
-TEST_CASE("many jobs use no more threads than allowed and all complete once", "[uring][pool][threads]") {
+TEST_CASE("many jobs use no more threads than allowed and all complete once",
+          "[uring][pool][threads]") {
     net::io_context home{1};
     io::blocking_pool pool(home.get_executor(), 2);
     std::mutex mutex;
@@ -168,11 +170,12 @@ TEST_CASE("an abandoned pool does not wait for a thread that is stuck", "[uring]
     std::future<void> has_left = left->get_future();
     {
         io::blocking_pool pool(home.get_executor());
-        pool.start(op, [release, left, held = release->get_future().share()]() noexcept -> std::int64_t {
-            held.wait();
-            left->set_value();
-            return 7;
-        });
+        pool.start(
+            op, [release, left, held = release->get_future().share()]() noexcept -> std::int64_t {
+                held.wait();
+                left->set_value();
+                return 7;
+            });
         pool.wait(std::chrono::milliseconds(1));
         pool.abandon();
     }

@@ -1,4 +1,5 @@
-// What an operator is told when there is no ring. Which of the causes of EPERM is named depends on the machine.
+// What an operator is told when there is no ring. Which of the causes of EPERM is named depends on
+// the machine.
 
 #include "uring/kernel_port.hpp"
 
@@ -19,10 +20,14 @@ TEST_CASE("every reason for having no ring names the call, the cause and a cure"
         const char* cure;
     };
     const expectation cases[] = {
-        {ENOMEM, "RLIMIT_MEMLOCK is", "ulimit -l"},     {EMFILE, "RLIMIT_NOFILE is", "ulimit -n"},
-        {ENFILE, "fs.file-max", "sysctl fs.file-max"},  {EOPNOTSUPP, "lacks what the engine needs", "5.6 or newer"},
-        {EINVAL, "lacks what the engine needs", "5.6"}, {EPERM, "io_uring_setup says", "io_uring"},
-        {EACCES, "io_uring_setup says", "io_uring"},    {ENOSYS, "io_uring_setup says", ""},
+        {ENOMEM, "RLIMIT_MEMLOCK is", "ulimit -l"},
+        {EMFILE, "RLIMIT_NOFILE is", "ulimit -n"},
+        {ENFILE, "fs.file-max", "sysctl fs.file-max"},
+        {EOPNOTSUPP, "lacks what the engine needs", "5.6 or newer"},
+        {EINVAL, "lacks what the engine needs", "5.6"},
+        {EPERM, "io_uring_setup says", "io_uring"},
+        {EACCES, "io_uring_setup says", "io_uring"},
+        {ENOSYS, "io_uring_setup says", ""},
     };
     for (const expectation& expected : cases) {
         const failure told = explain_unavailable(expected.error_number, "io_uring_setup");
@@ -35,7 +40,8 @@ TEST_CASE("every reason for having no ring names the call, the cause and a cure"
     CHECK(explain_unavailable(EIO, "eventfd").detail().find("eventfd") != std::string::npos);
 }
 
-TEST_CASE("a ring on this machine says what it got, and starts with the entries it was asked for", "[uring]") {
+TEST_CASE("a ring on this machine says what it got, and starts with the entries it was asked for",
+          "[uring]") {
     kernel_port_options options;
     options.entries = 16;
     options.buffer_slots = 0;

@@ -1,6 +1,7 @@
 #pragma once
-// A ring that does what the test says: completions in any order, short or failing, full queues, interrupted, busy or
-// refused enters, overflow. The eventfd is a real one, so that the way through Asio is the real one too.
+// A ring that does what the test says: completions in any order, short or failing, full queues,
+// interrupted, busy or refused enters, overflow. The eventfd is a real one, so that the way through
+// Asio is the real one too.
 
 #include "uring/ring_port.hpp"
 
@@ -27,13 +28,14 @@ struct fake_kernel {
     int enable_result = 0;
     int update_file_result = 0;
     int update_buffer_result = 0;
-    std::deque<int> enter_results;       // taken by the next enters; when empty an enter succeeds
-    bool completes_at_once = false;      // every submission completes with its length when it is taken
+    std::deque<int> enter_results;  // taken by the next enters; when empty an enter succeeds
+    // every submission completes with its length when it is taken
+    bool completes_at_once = false;
 
-    std::deque<submission> prepared;     // in the submission queue
-    std::vector<submission> in_kernel;   // taken, not completed
-    std::deque<arrival> arrivals;        // in the completion queue
-    std::deque<arrival> overflown;       // beyond it, until the next enter
+    std::deque<submission> prepared;    // in the submission queue
+    std::vector<submission> in_kernel;  // taken, not completed
+    std::deque<arrival> arrivals;       // in the completion queue
+    std::deque<arrival> overflown;      // beyond it, until the next enter
     std::map<unsigned, int> files;
     unsigned enters = 0;
     unsigned enabled = 0;
@@ -115,7 +117,9 @@ public:
         }
         return kernel_->update_file_result;
     }
-    int update_buffer(unsigned, std::span<std::byte>) noexcept override { return kernel_->update_buffer_result; }
+    int update_buffer(unsigned, std::span<std::byte>) noexcept override {
+        return kernel_->update_buffer_result;
+    }
     const agreement& agreed() const noexcept override { return agreed_; }
 
 private:

@@ -1,4 +1,5 @@
-// The ring against a kernel that misbehaves on demand. Every test ends by looking that each operation completed once.
+// The ring against a kernel that misbehaves on demand. Every test ends by looking that each
+// operation completed once.
 
 #include "unit/uring/fake_port.hpp"
 #include "uring/ring.hpp"
@@ -35,7 +36,8 @@ struct counting_operation final : io::operation {
 
 /// A ring over a fake kernel with `count` writes of 4096 bytes.
 struct ring_fixture {
-    explicit ring_fixture(const std::function<void(fake_kernel&)>& configure = [](fake_kernel&) {}) {
+    explicit ring_fixture(const std::function<void(fake_kernel&)>& configure = [](fake_kernel&) {
+    }) {
         configure(*kernel);
         tested = std::make_unique<ring>(home, std::make_unique<fake_port>(kernel), nullptr);
     }
@@ -72,7 +74,8 @@ struct ring_fixture {
 
 }  // namespace
 
-TEST_CASE("operations started in one turn reach the kernel in one enter, at the end of the turn", "[uring]") {
+TEST_CASE("operations started in one turn reach the kernel in one enter, at the end of the turn",
+          "[uring]") {
     ring_fixture f;
     f.start(5);
     CHECK(f.kernel->enters == 0);
@@ -135,7 +138,8 @@ TEST_CASE("a full submission queue makes the ring submit, not fail", "[uring]") 
     f.require_all_completed(4096);
 }
 
-TEST_CASE("more operations than the completion queue holds wait in order and are all done", "[uring]") {
+TEST_CASE("more operations than the completion queue holds wait in order and are all done",
+          "[uring]") {
     ring_fixture f([](fake_kernel& kernel) { kernel.cq_entries = 4; });
     f.start(50);
     f.poll();
@@ -218,7 +222,8 @@ TEST_CASE("a busy enter takes what is complete and goes on", "[uring]") {
     CHECK(f.kernel->in_kernel.size() == 2);
 }
 
-TEST_CASE("an enter that fails for good ends every operation, once, and later ones too", "[uring]") {
+TEST_CASE("an enter that fails for good ends every operation, once, and later ones too",
+          "[uring]") {
     for (const int error : {-EPERM, -EBADR, -EFAULT}) {
         ring_fixture f([](fake_kernel& kernel) { kernel.cq_entries = 4; });
         f.start(4);
@@ -237,11 +242,12 @@ TEST_CASE("an enter that fails for good ends every operation, once, and later on
         f.poll();
         CHECK(f.ops.back()->outcome == error);
         CHECK(f.tested->operations_in_flight() == 0);
-        CHECK_FALSE(f.tested->is_idle());  // three writes are in the kernel: nobody may reuse their memory
+        // three writes are in the kernel: nobody may reuse their memory
+        CHECK_FALSE(f.tested->is_idle());
         f.home.restart();
-        CHECK(f.home.run() == 0);          // and nothing keeps the context running
+        CHECK(f.home.run() == 0);  // and nothing keeps the context running
         f.tested.reset();
-        CHECK(f.kernel->is_alive);         // leaked on purpose
+        CHECK(f.kernel->is_alive);  // leaked on purpose
     }
 }
 
@@ -271,13 +277,16 @@ TEST_CASE("a cancelled operation ends once, by its own completion", "[uring]") {
     CHECK(f.tested->is_idle());
 }
 
-TEST_CASE("a cancel that comes too late changes nothing, even when the record is used again", "[uring]") {
+TEST_CASE("a cancel that comes too late changes nothing, even when the record is used again",
+          "[uring]") {
     ring_fixture f;
     f.start(1);
     f.poll();
     f.kernel->complete(0, 4096);
     f.tested->cancel(*f.ops[0]);  // prepared before the completion was seen
-    f.ops[0]->then = [&] { f.start(1); };
+    f.ops[0]->then = [&] {
+        f.start(1);
+    };
     f.poll();
     CHECK(f.ops[0]->outcome == 4096);
     REQUIRE(f.kernel->in_kernel.size() == 1);  // the next operation was not hit
@@ -328,7 +337,9 @@ TEST_CASE("operations started by a completion run in a later turn", "[uring]") {
     f.require_all_completed(4096);
 }
 
-TEST_CASE("the home context runs out of work when nothing is in flight, however completions arrived", "[uring]") {
+TEST_CASE(
+    "the home context runs out of work when nothing is in flight, however completions arrived",
+    "[uring]") {
     // A completion taken by a posted turn leaves the read of the eventfd without a signal.
     ring_fixture f;
     f.start(1);
@@ -342,7 +353,8 @@ TEST_CASE("the home context runs out of work when nothing is in flight, however 
     f.require_all_completed(4096);
 }
 
-TEST_CASE("a second thread is refused, never touches the ring, and poisons the home", "[uring][threads]") {
+TEST_CASE("a second thread is refused, never touches the ring, and poisons the home",
+          "[uring][threads]") {
     ring_fixture f;
     f.start(1);
     f.poll();
@@ -420,7 +432,8 @@ TEST_CASE("waiting without the home context delivers what has arrived", "[uring]
     CHECK_FALSE(f.kernel->is_alive);
 }
 
-TEST_CASE("file slots are given to locks first, used again and never more than there are", "[uring]") {
+TEST_CASE("file slots are given to locks first, used again and never more than there are",
+          "[uring]") {
     using use = ring::file_use;
     ring_fixture f;
     CHECK_FALSE(f.tested->register_file(10, use::data));  // nobody's thread yet

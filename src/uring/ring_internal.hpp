@@ -1,0 +1,110 @@
+#pragma once
+// What the parts of `ring` share and nobody else sees: the record of an operation in flight, the
+// state that handlers hold on to, and what ThreadSanitizer has to be told.
+
+#include "uring/ring.hpp"
+
+#include <spdlog/logger.h>
+
+#include <utility>
+
+// The ring is invisible to ThreadSanitizer: it would take an operation that went through the kernel
+// for a race.
+#if defined(__SANITIZE_THREAD__)
+#define CAISSON_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CAISSON_TSAN 1
+#endif
+#endif
+#if defined(CAISSON_TSAN)
+extern "C" void __tsan_acquire(void*);
+extern "C" void __tsan_release(void*);
+#endif
+
+namespace caisson::uring {
+
+inline constexpr std::size_t requests_per_chunk = 256;
+/// When the kernel has no memory and nothing is in flight whose completion would wake us, and
+/// between two looks for the home thread.
+inline constexpr auto retry_delay = std::chrono::milliseconds(1);
+/// In an id: the completion of a cancel, not of the operation.
+inline constexpr std::uint64_t cancel_mark = 1;
+
+inline void pass_to_kernel([[maybe_unused]] void* what) noexcept {
+#if defined(CAISSON_TSAN)
+    __tsan_release(what);
+#endif
+}
+inline void take_from_kernel([[maybe_unused]] void* what) noexcept {
+#if defined(CAISSON_TSAN)
+    __tsan_acquire(what);
+#endif
+}
+
+/// Identity of a thread that no later thread inherits, as std::thread::id may be.
+inline std::uint64_t this_thread() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    thread_local const std::uint64_t mine = last.fetch_add(1, std::memory_order_relaxed) + 1;
+    return mine;
+}
+
+struct ring::request {
+    enum class state : std::uint8_t { free, waiting, in_kernel, finished };
+
+    io::operation* op = nullptr;
+    request* next = nullptr;
+    submission what;
+    std::int64_t outcome = 0;
+    std::uint32_t index = 0;
+    // changes with each use: a late cancel must not meet the next operation
+    std::uint32_t generation = 0;
+    state now = state::free;
+    bool is_cancelled = false;
+
+    /// generation (31 bits) | index (32 bits) | cancel mark (1 bit)
+    [[nodiscard]] std::uint64_t id() const noexcept {
+        return (std::uint64_t{generation} << 33) | (std::uint64_t{index} << 1);
+    }
+};
+
+/// Outlives the ring in handlers that are still queued. `owner` belongs to the home thread.
+struct ring::shared_state {
+    ring* owner = nullptr;
+    std::atomic<std::uint64_t> home_thread{0};
+    std::atomic<bool> is_violated{false};
+    std::uint64_t event_count = 0;  // where Asio reads the eventfd to
+    const net::io_context::executor_type executor;
+    const std::shared_ptr<spdlog::logger> logger;
+
+    shared_state(net::io_context::executor_type home, std::shared_ptr<spdlog::logger> log)
+        : executor(home), logger(std::move(log)) {}
+
+    void report_violation() {
+        if (!is_violated.exchange(true) && logger) {
+            logger->error("the home io_context is run by more than one thread: io_uring belongs to "
+                          "one. Every further "
+                          "operation fails; run the io_context on one thread, or let the engine "
+                          "own its thread");
+        }
+    }
+};
+
+/// Runs `what` on the ring if it still exists, on its home thread. A handler that comes out on
+/// another thread proves that two threads run the home context: it goes round until the home thread
+/// gets it, without touching the ring.
+template <class What>
+void ring::on_home(const std::shared_ptr<shared_state>& state, What what) {
+    if (state->home_thread.load(std::memory_order_relaxed) != this_thread()) {
+        state->report_violation();
+        auto pause = std::make_shared<net::steady_timer>(state->executor, retry_delay);
+        pause->async_wait(
+            [state, what, pause](boost::system::error_code) { on_home(state, what); });
+        return;
+    }
+    if (state->owner != nullptr) {
+        what(*state->owner);
+    }
+}
+
+}  // namespace caisson::uring
