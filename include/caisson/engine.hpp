@@ -1,5 +1,6 @@
 #pragma once
-// engine: one home thread, one ring, many logs. The only object that knows which disk is underneath.
+// engine: one home thread, one ring, many logs. The only object that knows which disk is
+// underneath.
 
 #include <caisson/config.hpp>
 #include <caisson/detail/completion.hpp>
@@ -60,11 +61,13 @@ protected:
 
 /// Owns the ring, the buffers and every log opened through it.
 ///
-/// Home: either the caller's io_context, which exactly one thread runs (fastest: no hop), or a thread of the engine's
-///     own, for servers whose io_context runs on many. State is touched only there. An io_context that a second thread
-///     is found running is refused: operations fail with errc::home_on_two_threads.
-/// Lifetime: async_close first; the io_context outlives the engine. The destructor without async_close finishes
-///     what was accepted for a short while, then leaks what the kernel still owns rather than freeing it, and logs it.
+/// Home: either the caller's io_context, which exactly one thread runs (fastest: no hop), or a
+///     thread of the engine's own, for servers whose io_context runs on many. State is touched only
+///     there. An io_context that a second thread is found running is refused: operations fail with
+///     errc::home_on_two_threads.
+/// Lifetime: async_close first; the io_context outlives the engine. The destructor without
+///     async_close finishes what was accepted for a short while, then leaks what the kernel still
+///     owns rather than freeing it, and logs it.
 /// Thread safety: every member may be called from any thread.
 class engine {
 public:
@@ -73,7 +76,8 @@ public:
 
     /// An engine whose home is `home`.
     /// Errors: errc::uring_unavailable, with cause and cure in the failure's text.
-    [[nodiscard]] static detailed<engine> on(net::io_context& home, const engine_options& options = {});
+    [[nodiscard]] static detailed<engine> on(net::io_context& home,
+                                             const engine_options& options = {});
     /// An engine with a home thread of its own.
     [[nodiscard]] static detailed<engine> on_own_thread(const engine_options& options = {});
     /// An engine in a simulated world (caisson/sim.hpp).
@@ -89,29 +93,34 @@ public:
 
     /// Opens the log in `directory`, recovering it if its last owner did not close it.
     ///
-    /// Errors:       errc::{locked, log_not_found, log_exists, not_a_directory, unsupported_filesystem, foreign_log,
-    ///               foreign_file, invalid_options, torn_tail, damaged, segment_*, state_*, unreadable, ...}; the whole
-    ///               story is in options.report.
+    /// Errors:       errc::{locked, log_not_found, log_exists, not_a_directory,
+    ///               unsupported_filesystem, foreign_log, foreign_file, invalid_options, torn_tail,
+    ///               damaged, segment_*, state_*, unreadable, ...}; the whole story is in
+    ///               options.report.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<log>)> Token = default_token>
-    auto async_open(std::string directory, const log_options& options = {}, Token&& token = Token()) {
-        return net::async_initiate<Token, void(result<log>)>(initiate_open{core_.get()}, token, std::move(directory),
-                                                             options);
+    auto async_open(std::string directory, const log_options& options = {},
+                    Token&& token = Token()) {
+        return net::async_initiate<Token, void(result<log>)>(initiate_open{core_.get()}, token,
+                                                             std::move(directory), options);
     }
 
-    /// Opens a directory for reading only: changes nothing, takes no lock, works beside a live writer.
+    /// Opens a directory for reading only: changes nothing, takes no lock, works beside a live
+    /// writer.
     ///
     /// Errors:       as async_open; `report`, if given, must live until completion.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<log_view>)> Token = default_token>
-    auto async_open_view(std::string directory, open_report* report = nullptr, Token&& token = Token()) {
+    auto async_open_view(std::string directory, open_report* report = nullptr,
+                         Token&& token = Token()) {
         return net::async_initiate<Token, void(result<log_view>)>(initiate_view{core_.get()}, token,
                                                                   std::move(directory), report);
     }
 
     /// Closes every log, then the disk. Idempotent.
     ///
-    /// Errors:       the first failure of a log's close; errc::outcome_unknown past options.close_deadline.
+    /// Errors:       the first failure of a log's close; errc::outcome_unknown past
+    ///               options.close_deadline.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<void>)> Token = default_token>
     auto async_close(Token&& token = Token()) {
@@ -129,9 +138,12 @@ private:
         engine_detail::engine_core* core;
         [[nodiscard]] executor_type get_executor() const noexcept { return home_of(*core); }
         template <class Handler>
-        void operator()(Handler&& handler, std::string directory, const log_options& options) const {
-            start(*core, detail::pending<log, engine_detail::open_operation, std::decay_t<Handler>>::create(
-                             std::forward<Handler>(handler), home_of(*core), std::move(directory), options));
+        void operator()(Handler&& handler, std::string directory,
+                        const log_options& options) const {
+            start(
+                *core,
+                detail::pending<log, engine_detail::open_operation, std::decay_t<Handler>>::create(
+                    std::forward<Handler>(handler), home_of(*core), std::move(directory), options));
         }
     };
     struct initiate_view {
@@ -140,8 +152,11 @@ private:
         [[nodiscard]] executor_type get_executor() const noexcept { return home_of(*core); }
         template <class Handler>
         void operator()(Handler&& handler, std::string directory, open_report* report) const {
-            start(*core, detail::pending<log_view, engine_detail::view_operation, std::decay_t<Handler>>::create(
-                             std::forward<Handler>(handler), home_of(*core), std::move(directory), report));
+            start(*core,
+                  detail::pending<log_view, engine_detail::view_operation,
+                                  std::decay_t<Handler>>::create(std::forward<Handler>(handler),
+                                                                 home_of(*core),
+                                                                 std::move(directory), report));
         }
     };
     struct initiate_close {
@@ -150,15 +165,18 @@ private:
         [[nodiscard]] executor_type get_executor() const noexcept { return home_of(*core); }
         template <class Handler>
         void operator()(Handler&& handler) const {
-            start(*core, detail::pending<void, engine_detail::shutdown_operation, std::decay_t<Handler>>::create(
-                             std::forward<Handler>(handler), home_of(*core)));
+            start(*core,
+                  detail::pending<void, engine_detail::shutdown_operation,
+                                  std::decay_t<Handler>>::create(std::forward<Handler>(handler),
+                                                                 home_of(*core)));
         }
     };
 
     static const net::any_io_executor& home_of(const engine_detail::engine_core& core) noexcept;
     static void start(engine_detail::engine_core& core, engine_detail::open_operation* operation);
     static void start(engine_detail::engine_core& core, engine_detail::view_operation* operation);
-    static void start(engine_detail::engine_core& core, engine_detail::shutdown_operation* operation);
+    static void start(engine_detail::engine_core& core,
+                      engine_detail::shutdown_operation* operation);
 
     std::unique_ptr<engine_detail::engine_core> core_;
 };

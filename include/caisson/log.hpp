@@ -1,6 +1,7 @@
 #pragma once
-// log: one durable, append-only sequence of records in one directory. Obtained from engine::async_open.
-// The header holds only what initiations need; the engine behind it is compiled once. Read docs/architecture.md.
+// log: one durable, append-only sequence of records in one directory. Obtained from
+// engine::async_open. The header holds only what initiations need; the engine behind it is compiled
+// once. Read docs/architecture.md.
 
 #include <caisson/config.hpp>
 #include <caisson/detail/append_operation.hpp>
@@ -37,12 +38,16 @@ class engine_core;
 
 /// An open log. Movable handle; all handles and operations end before its engine does.
 ///
-/// Thread safety: every member function may be called from any thread, concurrently. Operations hop to the engine's
-///     home thread and complete on the handler's associated executor, never inside the initiating function.
-/// Ordering:      offsets follow the order of calls made on one thread; calls on different threads race.
-/// Durability:    an append completes when it, and every record before it, is on stable storage (durability::local).
-/// Failure:       the first failed write or sync poisons the log: appends in flight fail with errc::outcome_unknown,
-///     every later one with errc::poisoned; reads go on; only reopening (which recovers) clears it.
+/// Thread safety: every member function may be called from any thread, concurrently. Operations hop
+///     to the engine's home thread and complete on the handler's associated executor, never inside
+///     the initiating function.
+/// Ordering:      offsets follow the order of calls made on one thread; calls on different threads
+///                race.
+/// Durability:    an append completes when it, and every record before it, is on stable storage
+///                (durability::local).
+/// Failure:       the first failed write or sync poisons the log: appends in flight fail with
+///     errc::outcome_unknown, every later one with errc::poisoned; reads go on; only reopening
+///     (which recovers) clears it.
 class log {
 public:
     using executor_type = net::any_io_executor;
@@ -53,7 +58,8 @@ public:
     log& operator=(log&&) noexcept;
     log(const log&) = delete;
     log& operator=(const log&) = delete;
-    /// Without async_close: intake stops, what was accepted is finished by the engine, which logs a warning.
+    /// Without async_close: intake stops, what was accepted is finished by the engine, which logs a
+    /// warning.
     ~log();
 
     [[nodiscard]] executor_type get_executor() const noexcept;
@@ -61,53 +67,61 @@ public:
 
     /// Appends one record: the bytes of all buffers in order (gather).
     ///
-    /// Shape:        0 ..= record_size_bytes_max bytes in total. The memory is the caller's until completion; the buffer
-    ///               sequence itself is copied.
-    /// Errors:       errc::{closed, poisoned, outcome_unknown, record_too_large, batch_too_large, no_space,
-    ///               home_on_two_threads}; operation_aborted when withdrawn.
-    /// Cancellation: total, while it waits for room (max_pending_bytes); once admitted it is ignored.
-    template <class ConstBufferSequence, net::completion_token_for<void(result<append_receipt>)> Token = default_token>
+    /// Shape:        0 ..= record_size_bytes_max bytes in total. The memory is the caller's until
+    ///               completion; the buffer sequence itself is copied.
+    /// Errors:       errc::{closed, poisoned, outcome_unknown, record_too_large, batch_too_large,
+    ///               no_space, home_on_two_threads}; operation_aborted when withdrawn.
+    /// Cancellation: total, while it waits for room (max_pending_bytes); once admitted it is
+    ///               ignored.
+    template <class ConstBufferSequence,
+              net::completion_token_for<void(result<append_receipt>)> Token = default_token>
         requires net::is_const_buffer_sequence<ConstBufferSequence>::value
     auto async_append(const ConstBufferSequence& record, Token&& token = Token()) {
         return net::async_initiate<Token, void(result<append_receipt>)>(
-            initiate_append{core_.get()}, token, detail::gathered_record<ConstBufferSequence>(record));
+            initiate_append{core_.get()}, token,
+            detail::gathered_record<ConstBufferSequence>(record));
     }
 
-    /// Appends 1 ..= 65,535 records as one atomic unit: after any crash all of them are in the log or none is.
+    /// Appends 1 ..= 65,535 records as one atomic unit: after any crash all of them are in the log
+    /// or none is.
     ///
-    /// Shape:        one buffer a record; the span's array and the memory are the caller's until completion.
-    /// Errors:       as async_append; errc::batch_too_large for too many records or more bytes than max_pending_bytes.
-    ///               An empty batch completes at once with an empty range.
+    /// Shape:        one buffer a record; the span's array and the memory are the caller's until
+    ///               completion.
+    /// Errors:       as async_append; errc::batch_too_large for too many records or more bytes than
+    ///               max_pending_bytes. An empty batch completes at once with an empty range.
     /// Cancellation: as async_append.
     template <net::completion_token_for<void(result<append_receipt>)> Token = default_token>
     auto async_append_batch(std::span<const net::const_buffer> records, Token&& token = Token()) {
-        return net::async_initiate<Token, void(result<append_receipt>)>(initiate_append{core_.get()}, token,
-                                                                        detail::record_batch(records));
+        return net::async_initiate<Token, void(result<append_receipt>)>(
+            initiate_append{core_.get()}, token, detail::record_batch(records));
     }
 
-    /// Completes when every record below `end` is durable. `end` may lie beyond what was appended: then it waits for
-    /// the appends too. Waiting makes progress happen; it never just parks.
+    /// Completes when every record below `end` is durable. `end` may lie beyond what was appended:
+    /// then it waits for the appends too. Waiting makes progress happen; it never just parks.
     ///
     /// Errors:       errc::{closed, poisoned, home_on_two_threads}.
     /// Cancellation: total; stops waiting only.
     template <net::completion_token_for<void(result<void>)> Token = default_token>
-    auto async_wait_durable(log_offset end, durability level = durability::local, Token&& token = Token()) {
-        return net::async_initiate<Token, void(result<void>)>(initiate_wait{core_.get()}, token, end, level);
+    auto async_wait_durable(log_offset end, durability level = durability::local,
+                            Token&& token = Token()) {
+        return net::async_initiate<Token, void(result<void>)>(initiate_wait{core_.get()}, token,
+                                                              end, level);
     }
 
-    /// Stops intake, finishes every accepted append, ends waits and readers with errc::closed, cuts the last segment to
-    /// its exact length, writes the clean mark and gives up the lock. Idempotent; later calls complete with the first's
-    /// outcome.
+    /// Stops intake, finishes every accepted append, ends waits and readers with errc::closed, cuts
+    /// the last segment to its exact length, writes the clean mark and gives up the lock.
+    /// Idempotent; later calls complete with the first's outcome.
     ///
-    /// Errors:       the failure that poisoned the log; errc::outcome_unknown past the engine's close deadline.
+    /// Errors:       the failure that poisoned the log; errc::outcome_unknown past the engine's
+    ///               close deadline.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<void>)> Token = default_token>
     auto async_close(Token&& token = Token()) {
         return net::async_initiate<Token, void(result<void>)>(initiate_close{core_.get()}, token);
     }
 
-    /// A reader from `from` (below `begin` or above `durable_end` its first operation fails with offset_out_of_range).
-    /// Independent of the writer and of other readers; sees what is durable.
+    /// A reader from `from` (below `begin` or above `durable_end` its first operation fails with
+    /// offset_out_of_range). Independent of the writer and of other readers; sees what is durable.
     [[nodiscard]] log_reader reader(log_offset from) const;
 
     /// First offset the log holds.
@@ -125,7 +139,8 @@ private:
     friend class engine_detail::engine_core;
     explicit log(std::shared_ptr<log_detail::log_core> core) noexcept;
 
-    /// What a cancellation slot holds: the operation by name, since the object may be gone when the signal comes.
+    /// What a cancellation slot holds: the operation by name, since the object may be gone when the
+    /// signal comes.
     struct canceller {
         std::shared_ptr<log_detail::log_core> core;
         std::uint64_t ticket;
@@ -136,7 +151,8 @@ private:
         }
     };
     template <class Slot>
-    static void make_cancellable(Slot slot, log_detail::log_core& core, detail::operation_node& operation) {
+    static void make_cancellable(Slot slot, log_detail::log_core& core,
+                                 detail::operation_node& operation) {
         if (slot.is_connected()) {
             operation.ticket = ticket_of(core);
             slot.template emplace<canceller>(canceller{share(core), operation.ticket});
@@ -151,8 +167,9 @@ private:
         void operator()(Handler&& handler, Records&& records) const {
             using operation = typename std::decay_t<Records>::operation;
             const auto slot = net::get_associated_cancellation_slot(handler);
-            auto* append = detail::pending<append_receipt, operation, std::decay_t<Handler>>::create(
-                std::forward<Handler>(handler), home_of(*core), std::forward<Records>(records));
+            auto* append =
+                detail::pending<append_receipt, operation, std::decay_t<Handler>>::create(
+                    std::forward<Handler>(handler), home_of(*core), std::forward<Records>(records));
             make_cancellable(slot, *core, *append);
             start(*core, append);
         }
@@ -164,8 +181,9 @@ private:
         template <class Handler>
         void operator()(Handler&& handler, log_offset end, durability level) const {
             const auto slot = net::get_associated_cancellation_slot(handler);
-            auto* wait = detail::pending<void, detail::wait_operation, std::decay_t<Handler>>::create(
-                std::forward<Handler>(handler), home_of(*core), end, level);
+            auto* wait =
+                detail::pending<void, detail::wait_operation, std::decay_t<Handler>>::create(
+                    std::forward<Handler>(handler), home_of(*core), end, level);
             make_cancellable(slot, *core, *wait);
             start(*core, wait);
         }
@@ -176,8 +194,9 @@ private:
         [[nodiscard]] executor_type get_executor() const noexcept { return home_of(*core); }
         template <class Handler>
         void operator()(Handler&& handler) const {
-            start(*core, detail::pending<void, detail::close_operation, std::decay_t<Handler>>::create(
-                             std::forward<Handler>(handler), home_of(*core)));
+            start(*core,
+                  detail::pending<void, detail::close_operation, std::decay_t<Handler>>::create(
+                      std::forward<Handler>(handler), home_of(*core)));
         }
     };
 

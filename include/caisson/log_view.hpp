@@ -1,6 +1,7 @@
 #pragma once
-// log_view: a log directory opened for reading only, ours or a foreign one, at rest or beside a live writer, and the
-// verification of everything in it. Changes nothing and takes no lock. Read docs/architecture.md, "Reading".
+// log_view: a log directory opened for reading only, ours or a foreign one, at rest or beside a
+// live writer, and the verification of everything in it. Changes nothing and takes no lock. Read
+// docs/architecture.md, "Reading".
 
 #include <caisson/config.hpp>
 #include <caisson/detail/completion.hpp>
@@ -30,9 +31,10 @@ class view_core;
 
 /// One segment file, as the directory showed it when the view was opened.
 struct segment_summary {
-    log_offset begin;             ///< from its name
+    log_offset begin;  ///< from its name
     std::string name;
-    std::uint64_t size_bytes = 0; ///< of the file; the newest one of a live log includes prepared space
+    /// of the file; the newest one of a live log includes prepared space
+    std::uint64_t size_bytes = 0;
     bool has_index = false;
 };
 
@@ -53,40 +55,47 @@ struct state_facts {
 
 /// What follows the last valid commit of the newest segment.
 enum class tail_state : std::uint8_t {
-    clean,      ///< nothing, or prepared space
-    unfinished, ///< a write that did not finish (or, beside a live writer, has not yet)
-    damaged,    ///< a witness says that acknowledged records stood there
+    clean,       ///< nothing, or prepared space
+    unfinished,  ///< a write that did not finish (or, beside a live writer, has not yet)
+    damaged,     ///< a witness says that acknowledged records stood there
 };
 
 struct view_facts {
     std::string path;
-    bool is_foreign = false;             ///< no STATE and no commit of ours: written by another program
+    /// no STATE and no commit of ours: written by another program
+    bool is_foreign = false;
     std::optional<state_facts> state;
-    std::uint64_t log_id = 0;            ///< from STATE, else from the first commit found; 0: foreign or empty
-    std::uint8_t format_version = 1;     ///< of the newest segment's header
-    bool was_closed_cleanly = false;     ///< the clean mark matches the newest segment
-    log_offset begin;                    ///< first readable offset
-    log_offset end;                      ///< end of the last valid commit
-    /// What is proven to have been acknowledged, by the last commit's trailer or the clean mark. Records at or beyond it
-    /// are readable but may be gone after a crash of the machine.
+    /// from STATE, else from the first commit found; 0: foreign or empty
+    std::uint64_t log_id = 0;
+    std::uint8_t format_version = 1;  ///< of the newest segment's header
+    bool was_closed_cleanly = false;  ///< the clean mark matches the newest segment
+    log_offset begin;                 ///< first readable offset
+    log_offset end;                   ///< end of the last valid commit
+    /// What is proven to have been acknowledged, by the last commit's trailer or the clean mark.
+    /// Records at or beyond it are readable but may be gone after a crash of the machine.
     log_offset proven_durable_end;
-    std::uint64_t last_timestamp_us = 0; ///< of the last commit, when native
+    std::uint64_t last_timestamp_us = 0;  ///< of the last commit, when native
     tail_state tail = tail_state::clean;
-    std::uint64_t tail_position_bytes = 0; ///< where in the newest segment valid commits end
-    std::vector<segment_summary> segments;   ///< ascending
+    std::uint64_t tail_position_bytes = 0;  ///< where in the newest segment valid commits end
+    std::vector<segment_summary> segments;  ///< ascending
 };
 
 /// One thing met on the way through a directory's segments.
 class walk_item {
 public:
     enum class kind : std::uint8_t {
-        segment,    ///< a segment begins; `facts.segment`, `size_bytes` of the file
-        commit,     ///< a valid commit: `facts`
-        duplicate,  ///< a foreign log's exact repetitions of the commit before: `position_bytes`, `size_bytes`
-        damage,     ///< bytes that should be a commit and are none: `found`, `position_bytes`, `size_bytes`
-        unfinished, ///< the newest segment's torn write: `found`, `position_bytes`, `size_bytes`
-        prepared,   ///< zeros or a recycled file's remains behind the last commit: `position_bytes`, `size_bytes`
-        abandoned,  ///< a foreign segment's damaged tail, where the next segment goes on: as `damage`
+        segment,  ///< a segment begins; `facts.segment`, `size_bytes` of the file
+        commit,   ///< a valid commit: `facts`
+        /// a foreign log's exact repetitions of the commit before: `position_bytes`, `size_bytes`
+        duplicate,
+        /// bytes that should be a commit and are none: `found`, `position_bytes`, `size_bytes`
+        damage,
+        unfinished,  ///< the newest segment's torn write: `found`, `position_bytes`, `size_bytes`
+        /// zeros or a recycled file's remains behind the last commit: `position_bytes`,
+        /// `size_bytes`
+        prepared,
+        /// a foreign segment's damaged tail, where the next segment goes on: as `damage`
+        abandoned,
     };
 
     walk_item() noexcept {}
@@ -102,9 +111,10 @@ public:
 using walk_callback = std::function<bool(const walk_item&)>;
 
 enum class finding_severity : std::uint8_t {
-    damage,    ///< stored data is not what was written
-    torn_tail, ///< an unfinished write at the end of the log; opening the log cuts it
-    warning,   ///< something derived or unneeded is wrong (an index, a stray file); no record is affected
+    damage,     ///< stored data is not what was written
+    torn_tail,  ///< an unfinished write at the end of the log; opening the log cuts it
+    /// something derived or unneeded is wrong (an index, a stray file); no record is affected
+    warning,
 };
 
 class finding {
@@ -118,8 +128,8 @@ public:
 };
 
 enum class verify_verdict : std::uint8_t {
-    clean,     ///< every byte is as it was written; warnings may remain
-    torn_tail, ///< only an unfinished write at the end
+    clean,      ///< every byte is as it was written; warnings may remain
+    torn_tail,  ///< only an unfinished write at the end
     damaged,
 };
 
@@ -129,14 +139,14 @@ public:
 
     verify_verdict verdict = verify_verdict::clean;
     log_offset begin;
-    log_offset end;                   ///< end of the last valid commit
+    log_offset end;  ///< end of the last valid commit
     std::uint64_t segments = 0;
-    std::uint64_t commits = 0;        ///< valid ones
-    std::uint64_t records = 0;        ///< in valid commits
+    std::uint64_t commits = 0;  ///< valid ones
+    std::uint64_t records = 0;  ///< in valid commits
     std::uint64_t bytes_read = 0;
     std::uint64_t epoch_max = 0;
-    std::uint64_t findings_dropped = 0; ///< beyond verify_options.findings_max
-    std::vector<finding> findings;    ///< in order of place
+    std::uint64_t findings_dropped = 0;  ///< beyond verify_options.findings_max
+    std::vector<finding> findings;       ///< in order of place
 };
 
 struct verify_progress {
@@ -160,7 +170,8 @@ public:
     verify_options options;
 
 protected:
-    verify_operation(end_function end, verify_options chosen) : completion(end), options(std::move(chosen)) {}
+    verify_operation(end_function end, verify_options chosen)
+        : completion(end), options(std::move(chosen)) {}
     ~verify_operation() = default;
 };
 
@@ -169,22 +180,25 @@ public:
     walk_callback visit;
 
 protected:
-    walk_operation(end_function end, walk_callback callback) : completion(end), visit(std::move(callback)) {}
+    walk_operation(end_function end, walk_callback callback)
+        : completion(end), visit(std::move(callback)) {}
     ~walk_operation() = default;
 };
 
-void start_verify(const std::shared_ptr<log_detail::view_core>& core, verify_operation& operation) noexcept;
-void start_walk(const std::shared_ptr<log_detail::view_core>& core, walk_operation& operation) noexcept;
+void start_verify(const std::shared_ptr<log_detail::view_core>& core,
+                  verify_operation& operation) noexcept;
+void start_walk(const std::shared_ptr<log_detail::view_core>& core,
+                walk_operation& operation) noexcept;
 [[nodiscard]] const net::any_io_executor& home_of(const log_detail::view_core& core) noexcept;
 
 }  // namespace detail
 
 /// A log directory opened for reading only. Obtained from engine::async_open_view.
 ///
-/// Facts:         as they were when the view was opened. Readers, walks and verification look at the directory as it is
-///                when they run: beside a live writer they see more.
-/// Lifetime:      readers, walks and verifications keep what they need; the engine outlives all of them.
-/// Thread safety: every member function may be called from any thread, concurrently.
+/// Facts:         as they were when the view was opened. Readers, walks and verification look at
+///                the directory as it is when they run: beside a live writer they see more.
+/// Lifetime:      readers, walks and verifications keep what they need; the engine outlives all of
+/// them. Thread safety: every member function may be called from any thread, concurrently.
 class log_view {
 public:
     using executor_type = net::any_io_executor;
@@ -192,37 +206,45 @@ public:
 
     log_view() noexcept = default;
     /// For the library: engine::async_open_view makes views.
-    explicit log_view(std::shared_ptr<log_detail::view_core> core) noexcept : core_(std::move(core)) {}
+    explicit log_view(std::shared_ptr<log_detail::view_core> core) noexcept
+        : core_(std::move(core)) {}
 
     [[nodiscard]] executor_type get_executor() const noexcept { return detail::home_of(*core_); }
 
     [[nodiscard]] const view_facts& facts() const noexcept;
     [[nodiscard]] log_offset begin() const noexcept { return facts().begin; }
     [[nodiscard]] log_offset end() const noexcept { return facts().end; }
-    [[nodiscard]] log_offset proven_durable_end() const noexcept { return facts().proven_durable_end; }
+    [[nodiscard]] log_offset proven_durable_end() const noexcept {
+        return facts().proven_durable_end;
+    }
 
-    /// A reader from `from`. It follows a live writer's log as far as valid commits go. Beside a writer in another
-    /// process it claims damage only after reading the place again behind the witness.
+    /// A reader from `from`. It follows a live writer's log as far as valid commits go. Beside a
+    /// writer in another process it claims damage only after reading the place again behind the
+    /// witness.
     [[nodiscard]] log_reader reader(log_offset from, const reader_options& options = {}) const;
 
     /// Visits every commit of every segment, going on behind damaged places.
     ///
-    /// Errors:       errors of the system while opening; what is wrong in the files is an item, not an error.
+    /// Errors:       errors of the system while opening; what is wrong in the files is an item, not
+    ///               an error.
     /// Cancellation: none; the callback ends the walk.
     template <net::completion_token_for<void(result<void>)> Token = default_token>
     auto async_walk(walk_callback visit, Token&& token = Token()) {
-        return net::async_initiate<Token, void(result<void>)>(initiate_walk{core_}, token, std::move(visit));
+        return net::async_initiate<Token, void(result<void>)>(initiate_walk{core_}, token,
+                                                              std::move(visit));
     }
 
-    /// Reads and checks everything: names, both slots of STATE, every byte of every segment, the chain across segments,
-    /// the clean mark, indexes. Goes on behind damage; the report names every place.
+    /// Reads and checks everything: names, both slots of STATE, every byte of every segment, the
+    /// chain across segments, the clean mark, indexes. Goes on behind damage; the report names
+    /// every place.
     ///
-    /// Errors:       errors of the system that keep it from looking at all; damage is in the report.
+    /// Errors:       errors of the system that keep it from looking at all; damage is in the
+    ///               report.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<verify_report>)> Token = default_token>
     auto async_verify(verify_options options = {}, Token&& token = Token()) {
-        return net::async_initiate<Token, void(result<verify_report>)>(initiate_verify{core_}, token,
-                                                                       std::move(options));
+        return net::async_initiate<Token, void(result<verify_report>)>(initiate_verify{core_},
+                                                                       token, std::move(options));
     }
 
 private:
@@ -233,8 +255,8 @@ private:
         template <class Handler>
         void operator()(Handler&& handler, walk_callback visit) const {
             using operation = detail::pending<void, detail::walk_operation, std::decay_t<Handler>>;
-            detail::start_walk(core, *operation::create(std::forward<Handler>(handler), detail::home_of(*core),
-                                                        std::move(visit)));
+            detail::start_walk(core, *operation::create(std::forward<Handler>(handler),
+                                                        detail::home_of(*core), std::move(visit)));
         }
     };
     struct initiate_verify {
@@ -243,9 +265,11 @@ private:
         [[nodiscard]] executor_type get_executor() const noexcept { return detail::home_of(*core); }
         template <class Handler>
         void operator()(Handler&& handler, verify_options options) const {
-            using operation = detail::pending<verify_report, detail::verify_operation, std::decay_t<Handler>>;
-            detail::start_verify(core, *operation::create(std::forward<Handler>(handler), detail::home_of(*core),
-                                                          std::move(options)));
+            using operation =
+                detail::pending<verify_report, detail::verify_operation, std::decay_t<Handler>>;
+            detail::start_verify(core,
+                                 *operation::create(std::forward<Handler>(handler),
+                                                    detail::home_of(*core), std::move(options)));
         }
     };
 

@@ -1,6 +1,7 @@
 #pragma once
-// What users may set. Every default has its reason in docs/architecture.md ("Defaults"); units are in the names.
-// Classes with constructors, not aggregates, where a member is not trivially destructible (GCC 12, docs/STYLE.md).
+// What users may set. Every default has its reason in docs/architecture.md ("Defaults"); units are
+// in the names. Classes with constructors, not aggregates, where a member is not trivially
+// destructible (GCC 12, docs/STYLE.md).
 
 #include <caisson/failure.hpp>
 #include <caisson/types.hpp>
@@ -17,39 +18,46 @@ class logger;
 
 namespace caisson {
 
-/// What `async_open` found and did. Filled before the operation completes, on success and on failure.
+/// What `async_open` found and did. Filled before the operation completes, on success and on
+/// failure.
 class open_report {
 public:
     open_report() noexcept {}
 
-    std::optional<failure> refused;         ///< why the log was not opened; empty on success
-    bool created = false;                   ///< the log was new (or its creation was finished)
-    bool was_closed_cleanly = false;        ///< the clean mark matched: only the last commit was read
-    std::uint64_t segments = 0;             ///< segment files in the directory
-    std::uint64_t recovered_bytes = 0;      ///< bytes of the last segment that were read and verified
-    std::uint64_t cut_bytes = 0;            ///< bytes of an unfinished write that were cut
-    std::string cut_segment;                ///< the segment they were cut from
-    std::uint64_t cut_position_bytes = 0;   ///< where the cut was made
-    std::string lost_file;                  ///< where a copy of them is kept, below the log's directory; empty: none
-    std::uint64_t clock_ahead_us = 0;       ///< how far the log's last timestamp lies ahead of the wall clock
+    std::optional<failure> refused;  ///< why the log was not opened; empty on success
+    bool created = false;            ///< the log was new (or its creation was finished)
+    /// the clean mark matched: only the last commit was read
+    bool was_closed_cleanly = false;
+    std::uint64_t segments = 0;  ///< segment files in the directory
+    /// bytes of the last segment that were read and verified
+    std::uint64_t recovered_bytes = 0;
+    std::uint64_t cut_bytes = 0;           ///< bytes of an unfinished write that were cut
+    std::string cut_segment;               ///< the segment they were cut from
+    std::uint64_t cut_position_bytes = 0;  ///< where the cut was made
+    /// where a copy of them is kept, below the log's directory; empty: none
+    std::string lost_file;
+    /// how far the log's last timestamp lies ahead of the wall clock
+    std::uint64_t clock_ahead_us = 0;
 };
 
 enum class open_existing : std::uint8_t {
-    or_create, ///< open the log, or create it when the directory is empty or missing
-    only,      ///< errc::log_not_found when there is none
-    never,     ///< errc::log_exists when there is one
+    or_create,  ///< open the log, or create it when the directory is empty or missing
+    only,       ///< errc::log_not_found when there is none
+    never,      ///< errc::log_exists when there is one
 };
 
 /// What recovery does with an unfinished write at the end of the log.
 enum class torn_tail_policy : std::uint8_t {
-    trim,   ///< cut it; its bytes are kept in lost/
-    refuse, ///< errc::torn_tail; nothing is changed
+    trim,    ///< cut it; its bytes are kept in lost/
+    refuse,  ///< errc::torn_tail; nothing is changed
 };
 
 /// When commits are padded to a block boundary.
 enum class commit_alignment : std::uint8_t {
-    adaptive, ///< groups of 16 blocks or more; smaller ones share their last block with the next group
-    block,    ///< always: no acknowledged block is ever written again, at up to a block of space a group
+    /// groups of 16 blocks or more; smaller ones share their last block with the next group
+    adaptive,
+    /// always: no acknowledged block is ever written again, at up to a block of space a group
+    block,
 };
 
 class log_options {
@@ -59,23 +67,31 @@ public:
     open_existing existing = open_existing::or_create;
     torn_tail_policy torn_tail = torn_tail_policy::trim;
     commit_alignment alignment = commit_alignment::adaptive;
-    std::uint64_t segment_size_bytes = 64ull << 20;      ///< 64 KiB ..= 1 GiB; a larger record gets a segment of its own
-    std::uint64_t record_size_bytes_max = 16ull << 20;   ///< 1 ..= 256 MiB
-    std::uint64_t max_pending_bytes = 32ull << 20;       ///< appended and not yet durable; beyond it appends wait
-    std::chrono::nanoseconds lock_wait = std::chrono::seconds{5}; ///< how long open waits for a previous owner
-    bool allow_unsafe_filesystem = false;                ///< open on a file system that may not keep what it acknowledged
-    std::optional<log_offset> known_durable_end;         ///< every record below it is known to have been durable
-    open_report* report = nullptr;                       ///< optional; must live until async_open completes
+    /// 64 KiB ..= 1 GiB; a larger record gets a segment of its own
+    std::uint64_t segment_size_bytes = 64ull << 20;
+    std::uint64_t record_size_bytes_max = 16ull << 20;  ///< 1 ..= 256 MiB
+    /// appended and not yet durable; beyond it appends wait
+    std::uint64_t max_pending_bytes = 32ull << 20;
+    /// how long open waits for a previous owner
+    std::chrono::nanoseconds lock_wait = std::chrono::seconds{5};
+    /// open on a file system that may not keep what it acknowledged
+    bool allow_unsafe_filesystem = false;
+    /// every record below it is known to have been durable
+    std::optional<log_offset> known_durable_end;
+    /// optional; must live until async_open completes
+    open_report* report = nullptr;
 };
 
 class engine_options {
 public:
     engine_options() noexcept {}
 
-    std::shared_ptr<spdlog::logger> logger;              ///< null: silent
-    std::uint32_t ring_entries = 256;                    ///< operations in flight in the kernel
-    std::chrono::nanoseconds close_deadline = std::chrono::seconds{30}; ///< how long close waits for the device
-    bool register_memory = true;                         ///< registered buffers, if RLIMIT_MEMLOCK allows
+    std::shared_ptr<spdlog::logger> logger;  ///< null: silent
+    std::uint32_t ring_entries = 256;        ///< operations in flight in the kernel
+    /// how long close waits for the device
+    std::chrono::nanoseconds close_deadline = std::chrono::seconds{30};
+    /// registered buffers, if RLIMIT_MEMLOCK allows
+    bool register_memory = true;
 };
 
 }  // namespace caisson

@@ -8,7 +8,8 @@
 
 namespace caisson {
 
-/// Index of a record in a log: the first record ever appended has offset 0, every further one the next.
+/// Index of a record in a log: the first record ever appended has offset 0, every further one the
+/// next.
 ///
 /// Ranges of offsets are half-open, `[begin, end)`; an *end* is the offset that comes next.
 /// The only arithmetic is what has a meaning: offset + count, offset - offset = count.
@@ -37,7 +38,7 @@ private:
 
 /// How far a record has come. Each level includes the ones before it; see docs/glossary.md.
 enum class durability : std::uint8_t {
-    local = 1, ///< on the stable storage of this machine: survives a power cut
+    local = 1,  ///< on the stable storage of this machine: survives a power cut
 };
 
 }  // namespace caisson

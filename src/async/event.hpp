@@ -1,6 +1,7 @@
 #pragma once
-// event: coroutines of one executor wait until somebody says so. No state of its own beyond who waits: a notification
-// with nobody waiting is forgotten, so waiters check their condition in a loop. Knows nothing about disks or logs.
+// event: coroutines of one executor wait until somebody says so. No state of its own beyond who
+// waits: a notification with nobody waiting is forgotten, so waiters check their condition in a
+// loop. Knows nothing about disks or logs.
 
 #include <caisson/config.hpp>
 
@@ -14,7 +15,8 @@
 
 namespace caisson::async {
 
-/// Single-threaded: every call is made on `home`. Resumption is posted, never inline in `notify_all`.
+/// Single-threaded: every call is made on `home`. Resumption is posted, never inline in
+/// `notify_all`.
 class event {
 public:
     explicit event(net::any_io_executor home) : home_(std::move(home)) {}
@@ -23,9 +25,11 @@ public:
     /// Waiters that are left (only after a simulated power cut) are destroyed, not resumed.
     ~event() { end_all(false); }
 
-    /// Completes after the next `notify_all`. Not cancellable: internal waits end because a condition changes.
+    /// Completes after the next `notify_all`. Not cancellable: internal waits end because a
+    /// condition changes.
     net::awaitable<void> wait() {
-        return net::async_initiate<const net::use_awaitable_t<>, void()>(initiate{this}, net::use_awaitable);
+        return net::async_initiate<const net::use_awaitable_t<>, void()>(initiate{this},
+                                                                         net::use_awaitable);
     }
 
     void notify_all() { end_all(true); }
@@ -38,13 +42,16 @@ private:
 
     template <class Handler>
     struct waiting final : waiter {
-        explicit waiting(Handler&& waits) : handler(std::move(waits)) { this->end = &waiting::finish; }
+        explicit waiting(Handler&& waits) : handler(std::move(waits)) {
+            this->end = &waiting::finish;
+        }
         static void finish(waiter* base, const net::any_io_executor* resume_on) {
             auto* self = static_cast<waiting*>(base);
             Handler handler(std::move(self->handler));
             delete self;
             if (resume_on != nullptr) {
-                net::post(*resume_on, [handler = std::move(handler)]() mutable { std::move(handler)(); });
+                net::post(*resume_on,
+                          [handler = std::move(handler)]() mutable { std::move(handler)(); });
             }
         }
         Handler handler;

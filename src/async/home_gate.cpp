@@ -1,4 +1,5 @@
-// A Treiber stack that is only ever taken whole, so it has no ABA problem: whoever finds it empty posts the drain.
+// A Treiber stack that is only ever taken whole, so it has no ABA problem: whoever finds it empty
+// posts the drain.
 
 #include "async/home_gate.hpp"
 
@@ -28,7 +29,8 @@ detail::operation_node* reversed(detail::operation_node* list) noexcept {
 }  // namespace
 
 home_gate::~home_gate() {
-    // Not empty only when the home executor was destroyed, or the simulated machine lost power, before the drain ran.
+    // Not empty only when the home executor was destroyed, or the simulated machine lost power,
+    // before the drain ran.
     detail::operation_node* list = reversed(inbox_.exchange(nullptr, std::memory_order_acquire));
     while (list != nullptr) {
         detail::operation_node* node = std::exchange(list, list->next);
@@ -59,7 +61,8 @@ void home_gate::enter(detail::operation_node& node) {
     detail::operation_node* newest = inbox_.load(std::memory_order_relaxed);
     do {
         node.next = newest;
-    } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release, std::memory_order_relaxed));
+    } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release,
+                                           std::memory_order_relaxed));
     if (newest == nullptr) {
         net::post(home_, [self = shared_from_this()] { self->arrive_all(); });
     }

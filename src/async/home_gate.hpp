@@ -1,6 +1,7 @@
 #pragma once
-// home_gate: how operations of any thread reach the home thread: one push, and one post for a whole batch of them.
-// Also the guard of "home is one thread". Knows nothing about what the operations do. Read docs/architecture.md.
+// home_gate: how operations of any thread reach the home thread: one push, and one post for a whole
+// batch of them. Also the guard of "home is one thread". Knows nothing about what the operations
+// do. Read docs/architecture.md.
 
 #include <caisson/config.hpp>
 #include <caisson/detail/completion.hpp>
@@ -22,15 +23,18 @@ public:
 
     [[nodiscard]] const net::any_io_executor& home() const noexcept { return home_; }
 
-    /// Runs `node.arrive(node, target)` on the home thread: at once when the caller is on it, else in the next batch.
-    /// Order between the calls of one thread is kept.
+    /// Runs `node.arrive(node, target)` on the home thread: at once when the caller is on it, else
+    /// in the next batch. Order between the calls of one thread is kept.
     void enter(detail::operation_node& node);
 
     /// True on the thread that runs the home executor (known once anything has run there).
     [[nodiscard]] bool is_home() const noexcept;
 
-    /// True when a second thread was found running the home executor. Sticky; nothing more is done there.
-    [[nodiscard]] bool is_violated() const noexcept { return violated_.load(std::memory_order_relaxed); }
+    /// True when a second thread was found running the home executor. Sticky; nothing more is done
+    /// there.
+    [[nodiscard]] bool is_violated() const noexcept {
+        return violated_.load(std::memory_order_relaxed);
+    }
 
     /// Claims the calling thread as home, or checks that it is. False: another thread is.
     bool claim_home() noexcept;
@@ -39,7 +43,7 @@ private:
     void arrive_all() noexcept;
 
     net::any_io_executor home_;
-    std::atomic<detail::operation_node*> inbox_{nullptr};   ///< newest first
+    std::atomic<detail::operation_node*> inbox_{nullptr};  ///< newest first
     std::atomic<const void*> home_thread_{nullptr};
     std::atomic<bool> violated_{false};
 };

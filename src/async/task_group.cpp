@@ -15,7 +15,8 @@ struct task_group::on_end {
     task_group* group;
     void operator()(std::exception_ptr problem) const noexcept {
         if (problem != nullptr) {
-            std::rethrow_exception(problem);  // out of noexcept: terminates with the exception's message
+            // out of noexcept: terminates with the exception's message
+            std::rethrow_exception(problem);
         }
         CAISSON_ASSERT(group->running_ > 0);
         if (--group->running_ == 0) {
@@ -24,9 +25,7 @@ struct task_group::on_end {
     }
 };
 
-task_group::~task_group() {
-    CAISSON_ASSERT(running_ == 0);
-}
+task_group::~task_group() { CAISSON_ASSERT(running_ == 0); }
 
 void task_group::spawn(net::awaitable<void> task) {
     ++running_;

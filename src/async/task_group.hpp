@@ -1,5 +1,6 @@
 #pragma once
-// task_group: owns coroutines that nobody awaits and joins them. Nothing in the library is detached.
+// task_group: owns coroutines that nobody awaits and joins them. Nothing in the library is
+// detached.
 
 #include <caisson/config.hpp>
 
@@ -21,10 +22,12 @@ public:
     /// Every task has ended and was joined, or the world was abandoned (simulated power cut).
     ~task_group();
 
-    /// Starts `task`. It reports errors by its own means; an exception out of it is a bug and terminates.
+    /// Starts `task`. It reports errors by its own means; an exception out of it is a bug and
+    /// terminates.
     void spawn(net::awaitable<void> task);
 
-    /// Completes when no task is running. New tasks may be spawned meanwhile; they are waited for too.
+    /// Completes when no task is running. New tasks may be spawned meanwhile; they are waited for
+    /// too.
     net::awaitable<void> join();
 
     [[nodiscard]] std::size_t running() const noexcept { return running_; }

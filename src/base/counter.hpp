@@ -1,6 +1,6 @@
 #pragma once
-// counter: a number that one thread changes and any thread may read. A plain load and store on the hot path, no lock
-// prefix. Knows nothing about what it counts.
+// counter: a number that one thread changes and any thread may read. A plain load and store on the
+// hot path, no lock prefix. Knows nothing about what it counts.
 
 #include <atomic>
 #include <cstdint>
@@ -21,7 +21,9 @@ public:
     counter& operator+=(std::uint64_t more) noexcept { return *this = load() + more; }
     counter& operator-=(std::uint64_t less) noexcept { return *this = load() - less; }
 
-    [[nodiscard]] std::uint64_t load() const noexcept { return value_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t load() const noexcept {
+        return value_.load(std::memory_order_relaxed);
+    }
     operator std::uint64_t() const noexcept { return load(); }
 
 private:

@@ -1,5 +1,6 @@
 #pragma once
-// Little-endian integers in byte buffers, at any alignment. The only place that reinterprets bytes as integers.
+// Little-endian integers in byte buffers, at any alignment. The only place that reinterprets bytes
+// as integers.
 
 #include <bit>
 #include <concepts>
@@ -8,7 +9,8 @@
 
 namespace caisson {
 
-static_assert(std::endian::native == std::endian::little, "the codecs copy integers as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "the codecs copy integers as they lie in memory");
 
 template <std::unsigned_integral T>
 [[nodiscard]] inline T load_le(const std::byte* from) noexcept {

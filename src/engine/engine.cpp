@@ -45,16 +45,13 @@ detailed<engine> engine::on_own_thread(const engine_options& options) {
 }
 
 engine engine::on(sim::world& world, const engine_options& options) {
-    return engine(std::make_unique<engine_core>(engine_detail::make_simulated_home(world), options));
+    return engine(
+        std::make_unique<engine_core>(engine_detail::make_simulated_home(world), options));
 }
 
-engine::executor_type engine::get_executor() const noexcept {
-    return core_->executor();
-}
+engine::executor_type engine::get_executor() const noexcept { return core_->executor(); }
 
-std::string engine::describe() const {
-    return core_->describe();
-}
+std::string engine::describe() const { return core_->describe(); }
 
 const net::any_io_executor& engine::home_of(const engine_core& core) noexcept {
     return core.executor();

@@ -1,4 +1,5 @@
-// Opening and closing. The close order: intake, logs (each drains, settles, gives up its lock), background work, home.
+// Opening and closing. The close order: intake, logs (each drains, settles, gives up its lock),
+// background work, home.
 
 #include "engine/engine_core.hpp"
 
@@ -19,7 +20,8 @@ namespace {
 
 using namespace caisson::literals;
 
-/// An operation that a coroutine answers for. Dropped unanswered (the world ended), its handler is destroyed.
+/// An operation that a coroutine answers for. Dropped unanswered (the world ended), its handler is
+/// destroyed.
 template <class Operation>
 class owed {
 public:
@@ -43,7 +45,9 @@ private:
 
 /// What cannot work is refused by name before anything is touched.
 std::optional<failure> objection_to(const log_options& options) {
-    const auto refuse = [](const char* what) { return failure(errc::invalid_options, what); };
+    const auto refuse = [](const char* what) {
+        return failure(errc::invalid_options, what);
+    };
     if (options.segment_size_bytes < 64_KiB || options.segment_size_bytes > 1_GiB) {
         return refuse("segment_size_bytes is not between 64 KiB and 1 GiB");
     }
@@ -63,9 +67,13 @@ std::optional<failure> objection_to(const log_options& options) {
 }  // namespace
 
 engine_core::engine_core(std::unique_ptr<home> where, const engine_options& options)
-    : options_(options), home_(std::move(where)), world_(home_->environment()),
+    : options_(options),
+      home_(std::move(where)),
+      world_(home_->environment()),
       gate_(std::make_shared<async::home_gate>(world_.home)),
-      entry_(std::make_shared<log_detail::gate_entry>(gate_)), tasks_(world_.home), closing_(world_.home) {
+      entry_(std::make_shared<log_detail::gate_entry>(gate_)),
+      tasks_(world_.home),
+      closing_(world_.home) {
     if (options_.logger) {
         world_.logger = options_.logger;
     }
@@ -84,9 +92,7 @@ engine_core::~engine_core() {
 
 // ---- opening
 
-void engine_core::open(open_operation& operation) {
-    tasks_.spawn(open_log(&operation));
-}
+void engine_core::open(open_operation& operation) { tasks_.spawn(open_log(&operation)); }
 
 net::awaitable<void> engine_core::open_log(open_operation* operation) {
     owed<open_operation> asked(operation);
@@ -115,8 +121,9 @@ net::awaitable<void> engine_core::open_log(open_operation* operation) {
     if (report != nullptr) {
         *report = recovered.value().report;
     }
-    auto core = std::make_shared<log_detail::log_core>(gate_, entry_, world_, buffers_, asked->options, asked->path,
-                                                       std::move(recovered).value(), tasks_, options_.close_deadline);
+    auto core = std::make_shared<log_detail::log_core>(
+        gate_, entry_, world_, buffers_, asked->options, asked->path, std::move(recovered).value(),
+        tasks_, options_.close_deadline);
     std::erase_if(logs_, [](const auto& each) { return each->is_closed(); });
     logs_.push_back(core);
     if (phase_ != phase::open) {
@@ -125,9 +132,7 @@ net::awaitable<void> engine_core::open_log(open_operation* operation) {
     asked.answer(log(std::move(core)));
 }
 
-void engine_core::open_view(view_operation& operation) {
-    tasks_.spawn(open_log_view(&operation));
-}
+void engine_core::open_view(view_operation& operation) { tasks_.spawn(open_log_view(&operation)); }
 
 net::awaitable<void> engine_core::open_log_view(view_operation* operation) {
     owed<view_operation> asked(operation);
@@ -189,7 +194,8 @@ net::awaitable<void> engine_core::close_all() {
 }
 
 void engine_core::deliver_closed_later() {
-    // Not from inside close_all: whoever hears of the close may destroy the engine, and with it that coroutine's owner.
+    // Not from inside close_all: whoever hears of the close may destroy the engine, and with it
+    // that coroutine's owner.
     net::post(world_.home, [this] {
         if (closing_.running() > 0) {
             deliver_closed_later();
@@ -209,7 +215,9 @@ struct farewell final : detail::operation_node {
     farewell(engine_core& of, void (*run)(operation_node&, void*)) {
         arrive = run;
         target = &of;
-        discard = [](operation_node& self) noexcept { delete static_cast<farewell*>(&self); };
+        discard = [](operation_node& self) noexcept {
+            delete static_cast<farewell*>(&self);
+        };
     }
 };
 
@@ -221,13 +229,15 @@ void engine_core::let_go(std::unique_ptr<engine_core> core) {
         if (!is_dead && core->home_->is_own_thread()) {
             core->home_->end();
             if (core->gate_->is_home() || !core->home_->join()) {
-                (void)core.release();  // called on its own thread, or it is stuck: leaked, never freed under it
+                // called on its own thread, or it is stuck: leaked, never freed under it
+                (void)core.release();
             }
         }
         return;
     }
     if (core->options_.logger) {
-        core->options_.logger->warn("the engine was destroyed without async_close: it closes in the background");
+        core->options_.logger->warn(
+            "the engine was destroyed without async_close: it closes in the background");
     }
     // Owned by itself from here on.
     engine_core* const alone = core.release();

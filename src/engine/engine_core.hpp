@@ -1,6 +1,6 @@
 #pragma once
-// engine_core: the wiring: one world (real or simulated), one home, its logs, and the order in which they end. The only
-// place where concrete types meet. Read docs/architecture.md.
+// engine_core: the wiring: one world (real or simulated), one home, its logs, and the order in
+// which they end. The only place where concrete types meet. Read docs/architecture.md.
 
 #include <caisson/engine.hpp>
 #include <caisson/options.hpp>
@@ -36,8 +36,9 @@ public:
     void open_view(view_operation& operation);
     void close(shutdown_operation& operation);
 
-    /// Ends the engine behind a handle that is gone: at once when it was closed or its world has no power; otherwise
-    /// the engine closes itself in the background, and its memory stays until the process ends.
+    /// Ends the engine behind a handle that is gone: at once when it was closed or its world has no
+    /// power; otherwise the engine closes itself in the background, and its memory stays until the
+    /// process ends.
     static void let_go(std::unique_ptr<engine_core> core);
 
 private:
@@ -55,8 +56,8 @@ private:
     std::shared_ptr<async::home_gate> gate_;
     std::shared_ptr<log_detail::gate_entry> entry_;
     log_detail::buffer_pool buffers_;
-    async::task_group tasks_;             ///< opening and closing logs
-    async::task_group closing_;           ///< the one that closes the engine
+    async::task_group tasks_;    ///< opening and closing logs
+    async::task_group closing_;  ///< the one that closes the engine
     std::vector<std::shared_ptr<log_detail::log_core>> logs_;
     std::vector<shutdown_operation*> closers_;
     std::atomic<phase> phase_{phase::open};

@@ -31,9 +31,12 @@ uring::real_world_options ring_options(const engine_options& options) {
 }
 
 std::string text_of(const uring::ring_facts& facts) {
-    std::string text = "io_uring " + facts.flags + ", " + std::to_string(facts.sq_entries) + " entries";
-    text += facts.file_slots > 0 ? ", registered files" : ", plain descriptors (" + facts.why_no_files + ")";
-    text += facts.why_no_buffers.empty() ? ", registered buffers" : ", plain buffers (" + facts.why_no_buffers + ")";
+    std::string text =
+        "io_uring " + facts.flags + ", " + std::to_string(facts.sq_entries) + " entries";
+    text += facts.file_slots > 0 ? ", registered files"
+                                 : ", plain descriptors (" + facts.why_no_files + ")";
+    text += facts.why_no_buffers.empty() ? ", registered buffers"
+                                         : ", plain buffers (" + facts.why_no_buffers + ")";
     return text;
 }
 
@@ -52,7 +55,8 @@ class thread_home final : public home {
 public:
     static detailed<std::unique_ptr<home>> make(const engine_options& options) {
         auto made = std::make_unique<thread_home>();
-        BOOST_OUTCOME_TRY(made->world_, uring::real_world::create(made->context_, ring_options(options)));
+        BOOST_OUTCOME_TRY(made->world_,
+                          uring::real_world::create(made->context_, ring_options(options)));
         made->description_ = text_of(made->world_->facts()) + ", own thread";
         made->guard_.emplace(made->context_.get_executor());
         made->ended_ = made->has_ended_.get_future();
@@ -105,7 +109,8 @@ private:
 
 }  // namespace
 
-detailed<std::unique_ptr<home>> make_context_home(net::io_context& context, const engine_options& options) {
+detailed<std::unique_ptr<home>> make_context_home(net::io_context& context,
+                                                  const engine_options& options) {
     BOOST_OUTCOME_TRY(auto world, uring::real_world::create(context, ring_options(options)));
     return std::unique_ptr<home>(std::make_unique<context_home>(std::move(world)));
 }

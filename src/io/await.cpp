@@ -1,5 +1,5 @@
-// Coroutine forms of the seam's calls. One operation object per call, allocated with its handler; all policy about
-// interrupted and short transfers is here and in io/transfer.hpp.
+// Coroutine forms of the seam's calls. One operation object per call, allocated with its handler;
+// all policy about interrupted and short transfers is here and in io/transfer.hpp.
 
 #include "io/await.hpp"
 
@@ -46,16 +46,16 @@ struct initiate {
 
 template <class Start>
 net::awaitable<std::int64_t> perform(Start start) {
-    return net::async_initiate<const net::use_awaitable_t<>, void(std::int64_t)>(initiate{}, net::use_awaitable,
-                                                                                 std::move(start));
+    return net::async_initiate<const net::use_awaitable_t<>, void(std::int64_t)>(
+        initiate{}, net::use_awaitable, std::move(start));
 }
 
 error_code error_of(std::int64_t outcome) noexcept {
     return {static_cast<int>(-outcome), boost::system::system_category()};
 }
 
-/// Runs `start` again while the outcome says "try again", a bounded number of times. Not for fsync of a file: EINTR
-/// there leaves open what reached the disk.
+/// Runs `start` again while the outcome says "try again", a bounded number of times. Not for fsync
+/// of a file: EINTR there leaves open what reached the disk.
 template <class Start>
 net::awaitable<std::int64_t> perform_patiently(Start start) {
     for (int attempt = 1;; ++attempt) {
@@ -79,7 +79,9 @@ task<void> perform_void(Start start) {
 
 task<std::unique_ptr<directory>> open_root(disk& on, std::string path, root_mode mode) {
     std::unique_ptr<directory> opened;
-    auto start = [&](operation& op) { on.start_open_root(op, path, mode, opened); };
+    auto start = [&](operation& op) {
+        on.start_open_root(op, path, mode, opened);
+    };
     const std::int64_t outcome = co_await perform_patiently(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -89,7 +91,9 @@ task<std::unique_ptr<directory>> open_root(disk& on, std::string path, root_mode
 
 task<std::vector<directory_entry>> list(directory& in) {
     std::vector<directory_entry> entries;
-    auto start = [&](operation& op) { in.start_list(op, entries); };
+    auto start = [&](operation& op) {
+        in.start_list(op, entries);
+    };
     const std::int64_t outcome = co_await perform_patiently(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -99,7 +103,9 @@ task<std::vector<directory_entry>> list(directory& in) {
 
 task<std::unique_ptr<file>> open(directory& in, std::string name, open_mode mode) {
     std::unique_ptr<file> opened;
-    auto start = [&](operation& op) { in.start_open(op, name, mode, opened); };
+    auto start = [&](operation& op) {
+        in.start_open(op, name, mode, opened);
+    };
     const std::int64_t outcome = co_await perform_patiently(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -109,7 +115,9 @@ task<std::unique_ptr<file>> open(directory& in, std::string name, open_mode mode
 
 task<std::unique_ptr<directory>> open_directory(directory& in, std::string name, bool create) {
     std::unique_ptr<directory> opened;
-    auto start = [&](operation& op) { in.start_open_directory(op, name, create, opened); };
+    auto start = [&](operation& op) {
+        in.start_open_directory(op, name, create, opened);
+    };
     const std::int64_t outcome = co_await perform_patiently(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -117,13 +125,18 @@ task<std::unique_ptr<directory>> open_directory(directory& in, std::string name,
     co_return std::move(opened);
 }
 
-task<void> rename(directory& in, std::string from, directory& to_directory, std::string to, bool replace) {
-    auto start = [&](operation& op) { in.start_rename(op, from, to_directory, to, replace); };
+task<void> rename(directory& in, std::string from, directory& to_directory, std::string to,
+                  bool replace) {
+    auto start = [&](operation& op) {
+        in.start_rename(op, from, to_directory, to, replace);
+    };
     co_return co_await perform_void(start);
 }
 
 task<void> unlink(directory& in, std::string name) {
-    auto start = [&](operation& op) { in.start_unlink(op, name); };
+    auto start = [&](operation& op) {
+        in.start_unlink(op, name);
+    };
     const std::int64_t outcome = co_await perform_patiently(start);
     if (outcome < 0 && outcome != -ENOENT) {
         co_return error_of(outcome);
@@ -132,7 +145,9 @@ task<void> unlink(directory& in, std::string name) {
 }
 
 task<void> sync(directory& what) {
-    auto start = [&](operation& op) { what.start_sync(op); };
+    auto start = [&](operation& op) {
+        what.start_sync(op);
+    };
     const std::int64_t outcome = co_await perform(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -142,7 +157,9 @@ task<void> sync(directory& what) {
 
 task<std::unique_ptr<directory_lock>> lock(directory& in, std::string name) {
     std::unique_ptr<directory_lock> taken;
-    auto start = [&](operation& op) { in.start_lock(op, name, taken); };
+    auto start = [&](operation& op) {
+        in.start_lock(op, name, taken);
+    };
     // Not perform_patiently: EWOULDBLOCK is EAGAIN, and waiting for a lock is the caller's policy.
     const std::int64_t outcome = co_await perform(start);
     if (outcome < 0) {
@@ -162,8 +179,8 @@ task<std::uint64_t> read(file& from, std::span<std::byte> into, std::uint64_t po
             co_return error_of(outcome);
         }
         done_bytes += static_cast<std::uint64_t>(outcome);
-        // A direct read that ends off a block boundary has met the end of the file; going on from there would be
-        // misaligned.
+        // A direct read that ends off a block boundary has met the end of the file; going on from
+        // there would be misaligned.
         if (outcome == 0 || done_bytes % from.block_size_bytes() != 0) {
             break;
         }
@@ -171,11 +188,13 @@ task<std::uint64_t> read(file& from, std::span<std::byte> into, std::uint64_t po
     co_return done_bytes;
 }
 
-task<void> write(file& to, std::span<const std::byte> from, std::uint64_t position_bytes, write_mode mode) {
+task<void> write(file& to, std::span<const std::byte> from, std::uint64_t position_bytes,
+                 write_mode mode) {
     transfer_progress progress(from.size(), to.block_size_bytes());
     while (!progress.is_complete()) {
         auto start = [&](operation& op) {
-            to.start_write(op, from.subspan(progress.next_bytes()), position_bytes + progress.next_bytes(), mode);
+            to.start_write(op, from.subspan(progress.next_bytes()),
+                           position_bytes + progress.next_bytes(), mode);
         };
         const std::int64_t outcome = co_await perform(start);
         if (const int problem = progress.advance(outcome); problem != 0) {
@@ -186,7 +205,9 @@ task<void> write(file& to, std::span<const std::byte> from, std::uint64_t positi
 }
 
 task<void> sync(file& what) {
-    auto start = [&](operation& op) { what.start_sync(op); };
+    auto start = [&](operation& op) {
+        what.start_sync(op);
+    };
     const std::int64_t outcome = co_await perform(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -195,18 +216,24 @@ task<void> sync(file& what) {
 }
 
 task<void> truncate(file& what, std::uint64_t length_bytes) {
-    auto start = [&](operation& op) { what.start_truncate(op, length_bytes); };
+    auto start = [&](operation& op) {
+        what.start_truncate(op, length_bytes);
+    };
     co_return co_await perform_void(start);
 }
 
 task<void> allocate(file& what, std::uint64_t begin_bytes, std::uint64_t end_bytes) {
-    auto start = [&](operation& op) { what.start_allocate(op, begin_bytes, end_bytes); };
+    auto start = [&](operation& op) {
+        what.start_allocate(op, begin_bytes, end_bytes);
+    };
     co_return co_await perform_void(start);
 }
 
 task<file_status> status(file& what) {
     file_status found;
-    auto start = [&](operation& op) { what.start_status(op, found); };
+    auto start = [&](operation& op) {
+        what.start_status(op, found);
+    };
     const std::int64_t outcome = co_await perform_patiently(start);
     if (outcome < 0) {
         co_return error_of(outcome);
@@ -215,7 +242,9 @@ task<file_status> status(file& what) {
 }
 
 task<void> sleep(clock& by, std::uint64_t duration_ns) {
-    auto start = [&](operation& op) { by.start_sleep(op, duration_ns); };
+    auto start = [&](operation& op) {
+        by.start_sleep(op, duration_ns);
+    };
     const std::int64_t outcome = co_await perform(start);
     if (outcome < 0) {
         co_return error_of(outcome);

@@ -1,5 +1,6 @@
 #pragma once
-// The seams for time and randomness. Engine code asks these and nothing else, or a simulation would not replay.
+// The seams for time and randomness. Engine code asks these and nothing else, or a simulation would
+// not replay.
 
 #include "io/operation.hpp"
 

@@ -16,8 +16,8 @@ class logger;
 
 namespace caisson::io {
 
-/// The home executor and the seams. State of an engine is touched only by handlers that run on `home`, which is one
-/// thread. `logger` may be null: silent.
+/// The home executor and the seams. State of an engine is touched only by handlers that run on
+/// `home`, which is one thread. `logger` may be null: silent.
 struct environment {
     net::any_io_executor home;
     io::disk& disk;

@@ -1,7 +1,9 @@
 #pragma once
-// transfer_progress: what to do after each outcome of a write that must be whole: done, go on, or give up.
-// Pure: shared by the coroutines (io/await) and the append path (log/segment_writer). Source of the rules: reliability
-// faults 51 and 53 (short writes happen under quota, file size limits and on btrfs; EAGAIN from XFS).
+// transfer_progress: what to do after each outcome of a write that must be whole: done, go on, or
+// give up.
+// Pure: shared by the coroutines (io/await) and the append path (log/segment_writer). Source of the
+// rules: reliability faults 51 and 53 (short writes happen under quota, file size limits and on
+// btrfs; EAGAIN from XFS).
 
 #include "base/planted.hpp"
 #include "base/units.hpp"
@@ -24,7 +26,8 @@ public:
     /// Where the next attempt starts, relative to the transfer; a block boundary.
     [[nodiscard]] std::uint64_t next_bytes() const noexcept { return done_bytes_; }
 
-    /// Takes one outcome. 0: go on (or done); otherwise the errno with which the transfer has failed.
+    /// Takes one outcome. 0: go on (or done); otherwise the errno with which the transfer has
+    /// failed.
     [[nodiscard]] int advance(std::int64_t outcome) noexcept {
         if (outcome == -EINTR || outcome == -EAGAIN) {
             return ++idle_attempts_ < transfer_attempts_max ? 0 : static_cast<int>(-outcome);
@@ -37,8 +40,8 @@ public:
             done_bytes_ = total_bytes_;
             return 0;
         }
-        // Short: continued once, from the last whole block, so that direct I/O stays aligned. A second short count
-        // means that the device or a limit refuses, and only an error says so.
+        // Short: continued once, from the last whole block, so that direct I/O stays aligned. A
+        // second short count means that the device or a limit refuses, and only an error says so.
         if (was_short_) {
             return EIO;
         }

@@ -1,5 +1,5 @@
-// The driver of group_plan. Everything runs on home; completing an append may call back into this class, so every
-// function leaves the object consistent before it completes anything.
+// The driver of group_plan. Everything runs on home; completing an append may call back into this
+// class, so every function leaves the object consistent before it completes anything.
 
 #include "log/appender.hpp"
 
@@ -17,9 +17,15 @@
 
 namespace caisson::log_detail {
 
-appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durable)(void*), void* durable_listener)
-    : shared_(shared), on_durable_(on_durable), durable_listener_(durable_listener), log_id_(recovered.log_id),
-      epoch_(recovered.epoch), next_offset_(recovered.end), durable_end_(recovered.end),
+appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durable)(void*),
+                   void* durable_listener)
+    : shared_(shared),
+      on_durable_(on_durable),
+      durable_listener_(durable_listener),
+      log_id_(recovered.log_id),
+      epoch_(recovered.epoch),
+      next_offset_(recovered.end),
+      durable_end_(recovered.end),
       last_{recovered.last_checksum, recovered.last_timestamp_us},
       alive_(std::make_shared<appender*>(this)),
       chain_(shared, *this, recovered.directory, *recovered.state, std::move(recovered.tail), last_,
@@ -33,7 +39,8 @@ appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durab
 
 appender::~appender() {
     *alive_ = nullptr;
-    // Left only after a simulated power cut or past the close deadline: nobody is to be called any more.
+    // Left only after a simulated power cut or past the close deadline: nobody is to be called any
+    // more.
     while (detail::append_operation* left = waiting_.pop()) {
         left->abandon();
     }
@@ -51,8 +58,8 @@ appender::~appender() {
 }
 
 bool appender::is_drained() const noexcept {
-    return waiting_.is_empty() && refused_.is_empty() && oldest_ == nullptr && oldest_closed_ == nullptr &&
-           gathering_ == nullptr;
+    return waiting_.is_empty() && refused_.is_empty() && oldest_ == nullptr &&
+           oldest_closed_ == nullptr && gathering_ == nullptr;
 }
 
 // ---- admission
@@ -106,7 +113,8 @@ void appender::admit(detail::append_operation& append) {
 
 appender::admission appender::try_admit(detail::append_operation& append) {
     // A call larger than what is free waits, and is admitted alone once nothing is pending.
-    if (pending_bytes_ > 0 && pending_bytes_ + append.framed_bytes > shared_.options.max_pending_bytes) {
+    if (pending_bytes_ > 0 &&
+        pending_bytes_ + append.framed_bytes > shared_.options.max_pending_bytes) {
         return admission::wait;
     }
     gathering_facts gathering;
@@ -131,11 +139,14 @@ appender::admission appender::try_admit(detail::append_operation& append) {
             return admission::no_memory;
         }
     } else {
-        const std::uint64_t framed = (where == placement::join ? gathering.framed_bytes : 0) + append.framed_bytes;
-        std::uint64_t begin = where == placement::join ? gathering.position_bytes : target.end_bytes;
+        const std::uint64_t framed =
+            (where == placement::join ? gathering.framed_bytes : 0) + append.framed_bytes;
+        std::uint64_t begin =
+            where == placement::join ? gathering.position_bytes : target.end_bytes;
         if (where == placement::new_group && gathering_ != nullptr) {
             const std::uint64_t closed = group_rules::commit_bytes(gathering.framed_bytes);
-            begin = gathering.position_bytes + closed + rules_.padding_bytes(gathering.position_bytes, closed);
+            begin = gathering.position_bytes + closed +
+                    rules_.padding_bytes(gathering.position_bytes, closed);
         }
         // One block more than the commit: padding ends it on a boundary at most.
         if (const admission room = ensure_room(target, begin + group_rules::commit_bytes(framed));
@@ -273,7 +284,8 @@ void appender::encode(detail::append_operation& append) {
     pending_bytes_ += append.framed_bytes;
     admitted_bytes_ += append.framed_bytes;
     shared_.counters.records_appended += append.records;
-    shared_.counters.payload_bytes_appended += append.framed_bytes - append.records * detail::record_frame_bytes;
+    shared_.counters.payload_bytes_appended +=
+        append.framed_bytes - append.records * detail::record_frame_bytes;
     shared_.counters.appended_end = next_offset_.value();
     shared_.counters.pending_bytes = pending_bytes_;
 }
@@ -299,7 +311,8 @@ void appender::schedule_turn() {
     if (turn_is_scheduled_) {
         return;
     }
-    // At the end of the loop's turn, after every handler that is ready now: what they append leaves together.
+    // At the end of the loop's turn, after every handler that is ready now: what they append leaves
+    // together.
     turn_is_scheduled_ = true;
     net::post(shared_.world.home, [alive = alive_] {
         if (*alive != nullptr) {
@@ -319,12 +332,13 @@ void appender::end_of_turn() noexcept {
 }
 
 bool appender::may_leave(const group& oldest) const noexcept {
-    const std::uint64_t size = oldest.phase == group_phase::closed ? oldest.commit_bytes
-                                                                   : group_rules::commit_bytes(oldest.framed_bytes);
+    const std::uint64_t size = oldest.phase == group_phase::closed
+                                   ? oldest.commit_bytes
+                                   : group_rules::commit_bytes(oldest.framed_bytes);
     const bool shares_block = last_left_ != nullptr && last_left_->segment == oldest.segment &&
                               oldest.position_bytes % rules_.block_bytes != 0;
-    return group_rules::may_leave(in_flight_, shares_block, oldest.phase == group_phase::closed, size,
-                                  threshold_.bytes());
+    return group_rules::may_leave(in_flight_, shares_block, oldest.phase == group_phase::closed,
+                                  size, threshold_.bytes());
 }
 
 void appender::let_groups_leave() {
@@ -418,7 +432,8 @@ void appender::advance() noexcept {
         return;
     }
     bool has_moved = false;
-    while (oldest_ != nullptr && oldest_->phase == group_phase::durable && oldest_->segment->is_named) {
+    while (oldest_ != nullptr && oldest_->phase == group_phase::durable &&
+           oldest_->segment->is_named) {
         group* const done = std::exchange(oldest_, oldest_->next);
         newest_ = oldest_ == nullptr ? nullptr : newest_;
         has_moved = true;
@@ -437,7 +452,8 @@ void appender::acknowledge(group& durable) noexcept {
     shared_.counters.pending_bytes = pending_bytes_;
     append_queue ready = std::exchange(durable.appends, {});
     release(durable);
-    // From here on nothing of this object is assumed: each completion may append, close or withdraw.
+    // From here on nothing of this object is assumed: each completion may append, close or
+    // withdraw.
     while (detail::append_operation* each = ready.pop()) {
         const append_receipt receipt{each->begin, each->begin + each->records};
         each->complete(receipt);

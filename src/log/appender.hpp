@@ -1,9 +1,11 @@
 #pragma once
-// appender: admits appends, gathers them into groups, lets groups leave, and acknowledges in order. It executes
-// group_plan; segments, space and rotation are the segment chain's. Read docs/architecture.md, "One append".
+// appender: admits appends, gathers them into groups, lets groups leave, and acknowledges in order.
+// It executes group_plan; segments, space and rotation are the segment chain's. Read
+// docs/architecture.md, "One append".
 //
-// The life of an append: waiting (no room yet; may be withdrawn) -> in a gathering group (has its offsets; not
-// cancellable) -> its group leaves -> durable -> acknowledged when everything before it is.
+// The life of an append: waiting (no room yet; may be withdrawn) -> in a gathering group (has its
+// offsets; not cancellable) -> its group leaves -> durable -> acknowledged when everything before
+// it is.
 
 #include <caisson/detail/append_operation.hpp>
 #include <caisson/types.hpp>
@@ -24,22 +26,24 @@ namespace caisson::log_detail {
 class appender final : public group_listener {
 public:
     /// `on_durable` is called after the durable end has moved or the log was poisoned.
-    appender(log_shared& shared, recovered_log& recovered, void (*on_durable)(void*), void* durable_listener);
+    appender(log_shared& shared, recovered_log& recovered, void (*on_durable)(void*),
+             void* durable_listener);
     appender(const appender&) = delete;
     appender& operator=(const appender&) = delete;
     ~appender() override;
 
     /// Takes an append. Never completes it inside the call.
     void admit(detail::append_operation& append);
-    /// Withdraws a waiting append: it completes with operation_aborted. No effect on an admitted one.
+    /// Withdraws a waiting append: it completes with operation_aborted. No effect on an admitted
+    /// one.
     void withdraw(std::uint64_t ticket);
     /// No more appends: later ones fail with errc::closed.
     void stop_intake() noexcept { is_closed_ = true; }
     /// Nothing waits, gathers or is in flight.
     [[nodiscard]] bool is_drained() const noexcept;
 
-    /// Fails everything that was taken: admitted appends with errc::outcome_unknown, waiting ones with errc::poisoned.
-    /// Groups in flight stay until the device lets go of them.
+    /// Fails everything that was taken: admitted appends with errc::outcome_unknown, waiting ones
+    /// with errc::poisoned. Groups in flight stay until the device lets go of them.
     void fail_all();
 
     [[nodiscard]] segment_chain& chain() noexcept { return chain_; }
@@ -82,26 +86,30 @@ private:
     std::uint64_t log_id_;
     std::uint64_t epoch_;
 
-    append_queue waiting_;                       ///< not admitted, in order of call
-    append_queue refused_;                       ///< to be completed at the end of the turn
-    std::vector<error_code> refusals_;           ///< the reasons, in the order of refused_
-    // Groups in order of offsets: [first_left_ ... ) in flight or durable, then [first_closed_ ...), then gathering_.
+    append_queue waiting_;              ///< not admitted, in order of call
+    append_queue refused_;              ///< to be completed at the end of the turn
+    std::vector<error_code> refusals_;  ///< the reasons, in the order of refused_
+    // Groups in order of offsets: [first_left_ ... ) in flight or durable, then [first_closed_
+    // ...), then gathering_.
     std::vector<std::unique_ptr<group>> free_groups_;
-    group* oldest_ = nullptr;                    ///< head of all groups that left, through group::next
+    /// head of all groups that left, through group::next
+    group* oldest_ = nullptr;
     group* newest_ = nullptr;
-    group* oldest_closed_ = nullptr;             ///< head of the groups that are closed and have not left
+    /// head of the groups that are closed and have not left
+    group* oldest_closed_ = nullptr;
     group* newest_closed_ = nullptr;
     group* gathering_ = nullptr;
-    group* last_left_ = nullptr;                 ///< the newest group that left, while it is in flight
+    /// the newest group that left, while it is in flight
+    group* last_left_ = nullptr;
     std::uint32_t in_flight_ = 0;
-    std::uint64_t admitted_bytes_ = 0;           ///< total since open
-    std::uint64_t pending_bytes_ = 0;            ///< admitted and not acknowledged
+    std::uint64_t admitted_bytes_ = 0;  ///< total since open
+    std::uint64_t pending_bytes_ = 0;   ///< admitted and not acknowledged
     log_offset next_offset_;
     log_offset durable_end_;
-    last_commit last_;                           ///< of the last commit that left
+    last_commit last_;  ///< of the last commit that left
     bool is_closed_ = false;
     bool turn_is_scheduled_ = false;
-    std::shared_ptr<appender*> alive_;           ///< for posted turns: null once destroyed
+    std::shared_ptr<appender*> alive_;  ///< for posted turns: null once destroyed
     segment_chain chain_;
 };
 

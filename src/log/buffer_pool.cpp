@@ -1,4 +1,5 @@
-// Reuse by size class; what is larger than the largest class comes from and goes back to the system.
+// Reuse by size class; what is larger than the largest class comes from and goes back to the
+// system.
 
 #include "log/buffer_pool.hpp"
 

@@ -43,7 +43,8 @@ failure no_memory(std::string path) {
         .in_file(std::move(path));
 }
 
-net::awaitable<detailed<opened_segment>> open_segment(io::directory& root, log_offset begin, io::open_mode mode) {
+net::awaitable<detailed<opened_segment>> open_segment(io::directory& root, log_offset begin,
+                                                      io::open_mode mode) {
     const std::string name = format::segment_name(begin);
     auto file = co_await io::open(root, name, mode);
     if (!file) {
@@ -59,8 +60,10 @@ net::awaitable<detailed<opened_segment>> open_segment(io::directory& root, log_o
     co_return std::move(opened);
 }
 
-// STATE comes before any segment: a segment without STATE can then never be a creation that a crash interrupted.
-net::awaitable<detailed<std::unique_ptr<state_store>>> make_state(io::random& random, io::directory& root) {
+// STATE comes before any segment: a segment without STATE can then never be a creation that a crash
+// interrupted.
+net::awaitable<detailed<std::unique_ptr<state_store>>> make_state(io::random& random,
+                                                                  io::directory& root) {
     BOOST_OUTCOME_CO_TRYV(co_await sync_names(root));  // LOCK
     format::log_state first;
     std::array<std::byte, sizeof first.log_id> id{};
@@ -72,7 +75,8 @@ net::awaitable<detailed<std::unique_ptr<state_store>>> make_state(io::random& ra
     co_return co_await state_store::create(root, first);
 }
 
-// Made under another name and renamed when its header is durable: a segment that has a name has a header.
+// Made under another name and renamed when its header is durable: a segment that has a name has a
+// header.
 net::awaitable<detailed<void>> make_segment(io::directory& root, log_offset begin) {
     BOOST_OUTCOME_CO_TRY(auto spare, co_await open_below(root, format::spare_directory_name));
     BOOST_OUTCOME_CO_TRYV(co_await empty_spare(*spare));

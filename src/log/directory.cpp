@@ -18,33 +18,37 @@ std::string advice_for(const error_code& why) {
         return "give this user the rights to read and write the log's directory and files";
     }
     if (why == read_only_file_system) {
-        return "the file system is mounted read-only: look for the cause in the kernel's log, remount it writable";
+        return "the file system is mounted read-only: look for the cause in the kernel's log, "
+               "remount it writable";
     }
     if (why == condition::no_space) {
-        return "free space (or raise the quota or file size limit) and open again; nothing stored is lost";
+        return "free space (or raise the quota or file size limit) and open again; nothing stored "
+               "is lost";
     }
     if (why == too_many_files_open || why == too_many_files_open_in_system) {
         return "raise the limit of open files";
     }
     if (why == io_error) {
-        return "the device reports an error: see the kernel's log, save the directory before anything else";
+        return "the device reports an error: see the kernel's log, save the directory before "
+               "anything else";
     }
     return {};
 }
 
-// Whether an entry of this role has to be a regular file (or a directory) for the log to be opened at all.
+// Whether an entry of this role has to be a regular file (or a directory) for the log to be opened
+// at all.
 bool is_kind_wrong(format::entry_role role, io::entry_kind kind) noexcept {
     switch (role) {
-        case format::entry_role::segment:
-        case format::entry_role::lock:
-        case format::entry_role::state:
-        case format::entry_role::state_temporary: return kind != io::entry_kind::file;
-        case format::entry_role::spare_directory:
-        case format::entry_role::lost_directory: return kind != io::entry_kind::directory;
-        case format::entry_role::index:
-        case format::entry_role::reference_lock:
-        case format::entry_role::temporary:
-        case format::entry_role::foreign: return false;
+    case format::entry_role::segment:
+    case format::entry_role::lock:
+    case format::entry_role::state:
+    case format::entry_role::state_temporary: return kind != io::entry_kind::file;
+    case format::entry_role::spare_directory:
+    case format::entry_role::lost_directory: return kind != io::entry_kind::directory;
+    case format::entry_role::index:
+    case format::entry_role::reference_lock:
+    case format::entry_role::temporary:
+    case format::entry_role::foreign: return false;
     }
     return false;
 }
@@ -57,16 +61,16 @@ failure not_ours(const io::directory& in, const std::string& name, std::string w
 
 void note(directory_listing& listing, const format::classified_name& entry) {
     switch (entry.role) {
-        case format::entry_role::segment: listing.segments.push_back(entry.begin); break;
-        case format::entry_role::index: listing.has_index = true; break;
-        case format::entry_role::state: listing.has_state = true; break;
-        case format::entry_role::state_temporary: listing.has_state_temporary = true; break;
-        case format::entry_role::spare_directory: listing.has_spare = true; break;
-        case format::entry_role::lost_directory: listing.has_lost = true; break;
-        case format::entry_role::lock:
-        case format::entry_role::reference_lock:
-        case format::entry_role::temporary:
-        case format::entry_role::foreign: break;
+    case format::entry_role::segment: listing.segments.push_back(entry.begin); break;
+    case format::entry_role::index: listing.has_index = true; break;
+    case format::entry_role::state: listing.has_state = true; break;
+    case format::entry_role::state_temporary: listing.has_state_temporary = true; break;
+    case format::entry_role::spare_directory: listing.has_spare = true; break;
+    case format::entry_role::lost_directory: listing.has_lost = true; break;
+    case format::entry_role::lock:
+    case format::entry_role::reference_lock:
+    case format::entry_role::temporary:
+    case format::entry_role::foreign: break;
     }
 }
 
@@ -84,7 +88,8 @@ std::string path_of(const io::directory& in, std::string_view name) {
     return path;
 }
 
-failure call_failed(error_code why, const std::string& directory_path, std::string_view name, std::string_view call) {
+failure call_failed(error_code why, const std::string& directory_path, std::string_view name,
+                    std::string_view call) {
     std::string path = directory_path;
     if (!name.empty()) {
         path += '/';
@@ -96,17 +101,20 @@ failure call_failed(error_code why, const std::string& directory_path, std::stri
     return failure(why, std::move(detail)).in_file(std::move(path)).advise(advice_for(why));
 }
 
-net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environment& world, std::string path, bool create,
+net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environment& world,
+                                                                   std::string path, bool create,
                                                                    bool allow_unsafe_filesystem) {
     const io::root_mode mode = create ? io::root_mode::create : io::root_mode::existing;
     auto opened = co_await io::open_root(world.disk, path, mode);
     if (!opened) {
         const error_code why = opened.error();
         if (why == boost::system::errc::no_such_file_or_directory) {
-            co_return failure(errc::log_not_found, create ? "the directory that is to hold the log's does not exist"
-                                                          : "there is no such directory")
+            co_return failure(errc::log_not_found,
+                              create ? "the directory that is to hold the log's does not exist"
+                                     : "there is no such directory")
                 .in_file(std::move(path))
-                .advise("check the path; a log's directory is made, the directories above it are not");
+                .advise(
+                    "check the path; a log's directory is made, the directories above it are not");
         }
         if (why == boost::system::errc::not_a_directory) {
             co_return failure(errc::not_a_directory, "not a directory")
@@ -118,14 +126,17 @@ net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environme
     const io::file_system_traits& traits = opened.value()->traits();
     if (!traits.keeps_data && !allow_unsafe_filesystem) {
         co_return failure(errc::unsupported_filesystem,
-                          "the file system (" + traits.name + ") may lose what a log has acknowledged")
+                          "the file system (" + traits.name +
+                              ") may lose what a log has acknowledged")
             .in_file(std::move(path))
-            .advise("put the log on a local disk, or set log_options::allow_unsafe_filesystem for data you can lose");
+            .advise("put the log on a local disk, or set log_options::allow_unsafe_filesystem for "
+                    "data you can lose");
     }
     co_return std::move(opened).value();
 }
 
-net::awaitable<detailed<std::unique_ptr<io::directory>>> open_below(io::directory& in, std::string_view name) {
+net::awaitable<detailed<std::unique_ptr<io::directory>>> open_below(io::directory& in,
+                                                                    std::string_view name) {
     auto opened = co_await io::open_directory(in, std::string(name), true);
     if (!opened) {
         co_return call_failed(opened.error(), in.path(), name, "open the directory");
@@ -141,13 +152,18 @@ net::awaitable<detailed<directory_listing>> list_log(io::directory& root) {
     directory_listing listing;
     for (const io::directory_entry& entry : entries.value()) {
         const format::classified_name what = format::classify(entry.name);
-        // The reference lists such a name and then opens another: refusing beats guessing what it was to be.
-        if (what.role == format::entry_role::foreign && entry.name.ends_with(format::segment_suffix)) {
-            co_return not_ours(root, entry.name, "named like a segment, but not as this or the reference program names one");
+        // The reference lists such a name and then opens another: refusing beats guessing what it
+        // was to be.
+        if (what.role == format::entry_role::foreign &&
+            entry.name.ends_with(format::segment_suffix)) {
+            co_return not_ours(
+                root, entry.name,
+                "named like a segment, but not as this or the reference program names one");
         }
         if (is_kind_wrong(what.role, entry.kind)) {
-            co_return not_ours(root, entry.name, "a name of the log's that is not what it should be "
-                                                 "(a symbolic link, directory, file or device in its place)");
+            co_return not_ours(root, entry.name,
+                               "a name of the log's that is not what it should be "
+                               "(a symbolic link, directory, file or device in its place)");
         }
         note(listing, what);
     }
@@ -155,10 +171,11 @@ net::awaitable<detailed<directory_listing>> list_log(io::directory& root) {
     co_return std::move(listing);
 }
 
-net::awaitable<detailed<std::unique_ptr<io::directory_lock>>> take_lock(io::environment& world, io::directory& root,
-                                                                        std::chrono::nanoseconds wait) {
+net::awaitable<detailed<std::unique_ptr<io::directory_lock>>> take_lock(
+    io::environment& world, io::directory& root, std::chrono::nanoseconds wait) {
     const std::string name(format::lock_name);
-    const std::uint64_t wait_ns = static_cast<std::uint64_t>(std::max(wait, std::chrono::nanoseconds{0}).count());
+    const std::uint64_t wait_ns =
+        static_cast<std::uint64_t>(std::max(wait, std::chrono::nanoseconds{0}).count());
     const std::uint64_t began_ns = world.clock.monotonic_ns();
     std::uint64_t pause_ns = lock_retry_ns_first;
     for (;;) {
@@ -176,12 +193,14 @@ net::awaitable<detailed<std::unique_ptr<io::directory_lock>>> take_lock(io::envi
         }
         auto slept = co_await io::sleep(world.clock, std::min(pause_ns, wait_ns - waited_ns));
         if (!slept) {
-            co_return failure(slept.error(), "cancelled while waiting for the lock").in_file(path_of(root, name));
+            co_return failure(slept.error(), "cancelled while waiting for the lock")
+                .in_file(path_of(root, name));
         }
         pause_ns = std::min(pause_ns * 2, lock_retry_ns_max);
     }
-    co_return failure(errc::locked, "another process or another handle has the log open, or the disk is still "
-                                    "finishing the writes of a killed previous owner")
+    co_return failure(errc::locked,
+                      "another process or another handle has the log open, or the disk is still "
+                      "finishing the writes of a killed previous owner")
         .in_file(path_of(root, name))
         .advise("close the other owner, or open again later; never delete the file");
 }

@@ -28,7 +28,8 @@ format::slot_condition condition_of(std::span<const std::byte> bytes, unsigned s
     if (decoded && format::state_slot_of(decoded.value().generation) == slot) {
         return format::slot_condition::valid;
     }
-    const bool is_zero = std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+    const bool is_zero =
+        std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
     return is_zero ? format::slot_condition::empty : format::slot_condition::bad;
 }
 
@@ -36,8 +37,10 @@ state_reading judge_state(std::span<const std::byte> file, std::uint64_t length_
     state_reading reading;
     reading.is_present = true;
     reading.length_bytes = length_bytes;
-    const auto slot_0 = format::const_state_slot(file.subspan(at::slot_0_position_bytes, at::slot_bytes));
-    const auto slot_1 = format::const_state_slot(file.subspan(at::slot_1_position_bytes, at::slot_bytes));
+    const auto slot_0 =
+        format::const_state_slot(file.subspan(at::slot_0_position_bytes, at::slot_bytes));
+    const auto slot_1 =
+        format::const_state_slot(file.subspan(at::slot_1_position_bytes, at::slot_bytes));
     reading.slots[0] = condition_of(slot_0, 0, format::decode_state(slot_0));
     reading.slots[1] = condition_of(slot_1, 1, format::decode_state(slot_1));
     auto chosen = format::choose_state(slot_0, slot_1);
@@ -67,7 +70,8 @@ directory_names sort_names(std::vector<io::directory_entry> entries) {
             names.indexes.push_back(known.begin);
         } else if (known.role == state && is_file) {
             names.has_state = true;
-        } else if (known.role == foreign || known.role == segment || known.role == index || known.role == state) {
+        } else if (known.role == foreign || known.role == segment || known.role == index ||
+                   known.role == state) {
             names.strangers.push_back(std::move(entry.name));
         }
     }
@@ -77,8 +81,10 @@ directory_names sort_names(std::vector<io::directory_entry> entries) {
     return names;
 }
 
-/// The id in the trailer of a segment's first commit, if the commit is ours from the first length to the last padding.
-net::awaitable<detailed<std::optional<std::uint64_t>>> sniff(io::environment& world, io::directory& directory,
+/// The id in the trailer of a segment's first commit, if the commit is ours from the first length
+/// to the last padding.
+net::awaitable<detailed<std::optional<std::uint64_t>>> sniff(io::environment& world,
+                                                             io::directory& directory,
                                                              log_offset segment) {
     segment_cursor cursor(world, directory, read_ahead::first_read_bytes);
     commit_link link;
@@ -110,11 +116,12 @@ std::optional<std::uint64_t> log_id_of(const log_lineage& lineage, log_offset se
     return std::nullopt;
 }
 
-directory_source::directory_source(io::environment& world, std::unique_ptr<io::directory> root) noexcept
+directory_source::directory_source(io::environment& world,
+                                   std::unique_ptr<io::directory> root) noexcept
     : world_(world), root_(std::move(root)), closed_(world.home) {}
 
-net::awaitable<detailed<std::shared_ptr<directory_source>>> directory_source::open(io::environment& world,
-                                                                                   std::string path) {
+net::awaitable<detailed<std::shared_ptr<directory_source>>> directory_source::open(
+    io::environment& world, std::string path) {
     auto root = co_await open_root(world, path, false, true);
     if (!root) {
         co_return root.error();
@@ -125,7 +132,8 @@ net::awaitable<detailed<std::shared_ptr<directory_source>>> directory_source::op
             .in_file(path + "/" + std::string(format::state_name));
     }
     if (auto listed = co_await source->refresh(); !listed) {
-        co_return failure(listed.error(), "the directory could not be listed: " + listed.error().message())
+        co_return failure(listed.error(),
+                          "the directory could not be listed: " + listed.error().message())
             .in_file(path);
     }
     if (!source->state_.is_present && source->names_.segments.empty()) {
@@ -158,7 +166,8 @@ net::awaitable<detailed<void>> directory_source::find_lineage() {
             co_return id.error();
         }
         const bool is_newest = segment == names_.segments.rbegin();
-        const bool continues = id.value().has_value() && (!lineage_.log_id || lineage_.log_id == id.value());
+        const bool continues =
+            id.value().has_value() && (!lineage_.log_id || lineage_.log_id == id.value());
         if (!continues && !is_newest) {
             break;
         }
@@ -207,7 +216,8 @@ io::task<void> directory_source::refresh() {
 }
 
 io::task<void> directory_source::read_state() {
-    auto file = co_await io::open(*root_, std::string(format::state_name), io::open_mode::read_direct);
+    auto file =
+        co_await io::open(*root_, std::string(format::state_name), io::open_mode::read_direct);
     if (!file) {
         if (file.error() == boost::system::errc::no_such_file_or_directory) {
             state_ = {};
@@ -223,9 +233,11 @@ io::task<void> directory_source::read_state() {
     }
     // Slot by slot: a block that cannot be read must not hide the other slot.
     error_code unreadable;
-    const std::size_t block_bytes = std::max<std::size_t>(file.value()->block_size_bytes(), at::slot_bytes);
+    const std::size_t block_bytes =
+        std::max<std::size_t>(file.value()->block_size_bytes(), at::slot_bytes);
     for (std::size_t position = 0; position < state_bytes_max; position += block_bytes) {
-        const auto part = memory.bytes().subspan(position, std::min(block_bytes, state_bytes_max - position));
+        const auto part =
+            memory.bytes().subspan(position, std::min(block_bytes, state_bytes_max - position));
         auto read = co_await io::read(*file.value(), part, position);
         if (!read) {
             unreadable = read.error();
@@ -244,7 +256,8 @@ io::task<void> directory_source::read_state() {
     co_return success();
 }
 
-io::task<bool> directory_source::clean_mark_proves(log_offset segment, std::uint64_t position_bytes) {
+io::task<bool> directory_source::clean_mark_proves(log_offset segment,
+                                                   std::uint64_t position_bytes) {
     BOOST_OUTCOME_CO_TRYV(co_await read_state());
     const auto& mark = state_.current ? state_.current->mark : std::optional<format::clean_mark>{};
     co_return mark && mark->segment_begin == segment && mark->length_bytes > position_bytes;

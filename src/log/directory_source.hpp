@@ -1,7 +1,7 @@
 #pragma once
-// directory_source: a log directory opened read-only as a source for readers: what its names and its STATE say, looked
-// at again whenever asked. Takes no lock, changes nothing, believes nothing it has not read.
-// Read docs/architecture.md, "Reading".
+// directory_source: a log directory opened read-only as a source for readers: what its names and
+// its STATE say, looked at again whenever asked. Takes no lock, changes nothing, believes nothing
+// it has not read. Read docs/architecture.md, "Reading".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>
@@ -25,18 +25,21 @@ namespace caisson::log_detail {
 /// STATE as it was read: both slots, and what counts.
 struct state_reading {
     bool is_present = false;
-    std::optional<format::log_state> current;          ///< nothing: missing or damaged
-    error_code problem;                                ///< why nothing counts although the file is there
-    std::array<format::slot_condition, 2> slots{format::slot_condition::empty, format::slot_condition::empty};
-    std::optional<std::uint64_t> first_stray_bytes;    ///< a byte outside the slots that is not zero
+    std::optional<format::log_state> current;  ///< nothing: missing or damaged
+    /// why nothing counts although the file is there
+    error_code problem;
+    std::array<format::slot_condition, 2> slots{format::slot_condition::empty,
+                                                format::slot_condition::empty};
+    /// a byte outside the slots that is not zero
+    std::optional<std::uint64_t> first_stray_bytes;
     std::uint64_t length_bytes = 0;
 };
 
 /// What a listing shows.
 struct directory_names {
-    std::vector<log_offset> segments;   ///< ascending
-    std::vector<log_offset> indexes;    ///< ascending
-    std::vector<std::string> strangers; ///< entries that belong to no log, sorted
+    std::vector<log_offset> segments;    ///< ascending
+    std::vector<log_offset> indexes;     ///< ascending
+    std::vector<std::string> strangers;  ///< entries that belong to no log, sorted
     bool has_state = false;
 };
 
@@ -44,13 +47,17 @@ class directory_source final : public read_source {
 public:
     /// Opens the directory and reads names and STATE.
     ///
-    /// Errors: errc::{log_not_found, not_a_directory}; of the system. A damaged or missing STATE is no error here.
-    static net::awaitable<detailed<std::shared_ptr<directory_source>>> open(io::environment& world, std::string path);
+    /// Errors: errc::{log_not_found, not_a_directory}; of the system. A damaged or missing STATE is
+    ///         no error here.
+    static net::awaitable<detailed<std::shared_ptr<directory_source>>> open(io::environment& world,
+                                                                            std::string path);
 
     [[nodiscard]] io::environment& world() noexcept override { return world_; }
     [[nodiscard]] io::directory& directory() noexcept override { return *root_; }
     [[nodiscard]] log_offset begin() const noexcept override;
-    [[nodiscard]] std::optional<log_offset> durable_end() const noexcept override { return std::nullopt; }
+    [[nodiscard]] std::optional<log_offset> durable_end() const noexcept override {
+        return std::nullopt;
+    }
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override { return lineage_; }
     io::task<void> refresh() override;
@@ -79,6 +86,7 @@ private:
 };
 
 /// The id to hold the commits of `segment` against; nothing: it is raw.
-[[nodiscard]] std::optional<std::uint64_t> log_id_of(const log_lineage& lineage, log_offset segment) noexcept;
+[[nodiscard]] std::optional<std::uint64_t> log_id_of(const log_lineage& lineage,
+                                                     log_offset segment) noexcept;
 
 }  // namespace caisson::log_detail

@@ -8,11 +8,14 @@ namespace caisson::log_detail {
 
 namespace {
 
-/// Owns the duty to run a task once: if the home executor is destroyed first, the task learns that the engine is gone.
+/// Owns the duty to run a task once: if the home executor is destroyed first, the task learns that
+/// the engine is gone.
 class duty {
 public:
-    duty(home_task& task, std::shared_ptr<async::home_gate> gate) : task_(&task), gate_(std::move(gate)) {}
-    duty(duty&& other) noexcept : task_(std::exchange(other.task_, nullptr)), gate_(std::move(other.gate_)) {}
+    duty(home_task& task, std::shared_ptr<async::home_gate> gate)
+        : task_(&task), gate_(std::move(gate)) {}
+    duty(duty&& other) noexcept
+        : task_(std::exchange(other.task_, nullptr)), gate_(std::move(other.gate_)) {}
     duty& operator=(duty&&) = delete;
     ~duty() {
         if (task_ != nullptr) {

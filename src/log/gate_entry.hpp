@@ -1,5 +1,6 @@
 #pragma once
-// gate_entry: the home gate as readers see it. Readers may outlive their engine; this object says so.
+// gate_entry: the home gate as readers see it. Readers may outlive their engine; this object says
+// so.
 
 #include "async/home_gate.hpp"
 #include "log/read_source.hpp"
@@ -14,7 +15,8 @@ namespace caisson::log_detail {
 
 class gate_entry final : public home_entry {
 public:
-    explicit gate_entry(std::shared_ptr<async::home_gate> gate) : gate_(std::move(gate)), home_(gate_->home()) {}
+    explicit gate_entry(std::shared_ptr<async::home_gate> gate)
+        : gate_(std::move(gate)), home_(gate_->home()) {}
 
     [[nodiscard]] const net::any_io_executor& executor() const noexcept override { return home_; }
     void enter(home_task& task) noexcept override;

@@ -1,6 +1,6 @@
 #pragma once
-// group: appends that become one commit: the buffer they are encoded into, where it goes, and who waits for it.
-// Plain data with one I/O operation; the appender fills it, segment_file writes it.
+// group: appends that become one commit: the buffer they are encoded into, where it goes, and who
+// waits for it. Plain data with one I/O operation; the appender fills it, segment_file writes it.
 
 #include <caisson/detail/append_operation.hpp>
 #include <caisson/types.hpp>
@@ -64,12 +64,12 @@ private:
 };
 
 enum class group_phase : std::uint8_t {
-    gathering, ///< takes appends
-    closed,    ///< its content and place are fixed; waits to leave
-    writing,   ///< the kernel has it
-    written,   ///< completed without DSYNC: a sync must follow
-    durable,   ///< on stable storage; acknowledged once everything before it is
-    failed,    ///< the log was poisoned; its I/O has ended
+    gathering,  ///< takes appends
+    closed,     ///< its content and place are fixed; waits to leave
+    writing,    ///< the kernel has it
+    written,    ///< completed without DSYNC: a sync must follow
+    durable,    ///< on stable storage; acknowledged once everything before it is
+    failed,     ///< the log was poisoned; its I/O has ended
 };
 
 class group final : public io::operation {
@@ -85,20 +85,22 @@ public:
     }
     [[nodiscard]] log_offset end() const noexcept { return begin + records; }
 
-    group* next = nullptr;             ///< in the appender's queues
+    group* next = nullptr;  ///< in the appender's queues
     segment_file* segment = nullptr;
     aligned_buffer buffer;
-    std::uint64_t position_bytes = 0;  ///< of the commit in its segment; the buffer begins at the block before it
-    std::uint64_t framed_bytes = 0;    ///< encoded so far, after the commit header
+    /// of the commit in its segment; the buffer begins at the block before it
+    std::uint64_t position_bytes = 0;
+    std::uint64_t framed_bytes = 0;  ///< encoded so far, after the commit header
     std::uint64_t records = 0;
-    std::uint64_t padding_bytes = 0;   ///< fixed when closed, as is commit_bytes
+    std::uint64_t padding_bytes = 0;  ///< fixed when closed, as is commit_bytes
     std::uint64_t commit_bytes = 0;
     log_offset begin;
     append_queue appends;
     group_phase phase = group_phase::gathering;
     io::write_mode mode = io::write_mode::dsync;
     io::transfer_progress transfer;
-    std::uint64_t admitted_at_departure_bytes = 0; ///< the appender's count, for the adaptive threshold
+    /// the appender's count, for the adaptive threshold
+    std::uint64_t admitted_at_departure_bytes = 0;
 
 private:
     static void write_ended(io::operation& self, std::int64_t outcome) noexcept;

@@ -1,7 +1,7 @@
 #pragma once
-// group_plan: what forms the next commit, where it goes, when it leaves, and how it is padded. Pure decisions: sizes in,
-// actions out; no Asio, no clock, no allocation, no bytes. The appender executes them. Read docs/architecture.md,
-// "Group commit".
+// group_plan: what forms the next commit, where it goes, when it leaves, and how it is padded. Pure
+// decisions: sizes in, actions out; no Asio, no clock, no allocation, no bytes. The appender
+// executes them. Read docs/architecture.md, "Group commit".
 
 #include <caisson/options.hpp>
 
@@ -17,16 +17,18 @@ using namespace caisson::literals;
 
 /// Groups that may be in flight at once. The prototype gained nothing beyond 4 on one device queue.
 inline constexpr std::uint32_t groups_in_flight_max = 4;
-/// A group this long is padded to a block boundary, so that the next can be in flight beside it (waste <= 1/16).
+/// A group this long is padded to a block boundary, so that the next can be in flight beside it
+/// (waste <= 1/16).
 inline constexpr std::uint64_t padded_blocks_min = 16;
-/// A group stops growing here; larger ones only lengthen the wait of their first append. A larger single call still
-/// becomes one commit.
+/// A group stops growing here; larger ones only lengthen the wait of their first append. A larger
+/// single call still becomes one commit.
 inline constexpr std::uint64_t group_bytes_max = 1_MiB;
 /// Bounds of the threshold past which a group leaves beside another one.
 inline constexpr std::uint64_t group_threshold_bytes_min = 16_KiB;
 inline constexpr std::uint64_t group_threshold_bytes_max = 256_KiB;
 
-/// The group that gathers, as the plan sees it. `framed_bytes == 0` and `records == 0`: there is none yet.
+/// The group that gathers, as the plan sees it. `framed_bytes == 0` and `records == 0`: there is
+/// none yet.
 struct gathering_facts {
     std::uint64_t position_bytes = 0;  ///< of its commit in its segment
     std::uint64_t framed_bytes = 0;
@@ -35,7 +37,7 @@ struct gathering_facts {
 
 /// Where the next group of the present segment would begin.
 struct segment_facts_for_plan {
-    std::uint64_t end_bytes = 0;       ///< end of its last group
+    std::uint64_t end_bytes = 0;  ///< end of its last group
     bool has_commits = false;
 };
 
@@ -46,9 +48,9 @@ struct append_facts {
 };
 
 enum class placement : std::uint8_t {
-    join,        ///< into the gathering group
-    new_group,   ///< close the gathering group, if any; begin one behind it
-    new_segment, ///< close the gathering group, if any; begin one in the next segment
+    join,         ///< into the gathering group
+    new_group,    ///< close the gathering group, if any; begin one behind it
+    new_segment,  ///< close the gathering group, if any; begin one in the next segment
 };
 
 struct group_rules {
@@ -62,21 +64,24 @@ struct group_rules {
     }
 
     /// Padding of a commit of `unpadded_bytes` that begins at `position_bytes` of its segment.
-    [[nodiscard]] std::uint64_t padding_bytes(std::uint64_t position_bytes, std::uint64_t unpadded_bytes) const noexcept;
+    [[nodiscard]] std::uint64_t padding_bytes(std::uint64_t position_bytes,
+                                              std::uint64_t unpadded_bytes) const noexcept;
 
     /// Where an append goes.
-    [[nodiscard]] placement place(const gathering_facts& gathering, const segment_facts_for_plan& segment,
+    [[nodiscard]] placement place(const gathering_facts& gathering,
+                                  const segment_facts_for_plan& segment,
                                   const append_facts& append) const noexcept;
 
     /// Whether the oldest group that has not left may leave now.
     ///
     /// `shares_block`: it begins inside a block that a group in flight ends in.
-    [[nodiscard]] static bool may_leave(std::uint32_t groups_in_flight, bool shares_block, bool is_closed,
-                                        std::uint64_t commit_size_bytes, std::uint64_t threshold_bytes) noexcept;
+    [[nodiscard]] static bool may_leave(std::uint32_t groups_in_flight, bool shares_block,
+                                        bool is_closed, std::uint64_t commit_size_bytes,
+                                        std::uint64_t threshold_bytes) noexcept;
 };
 
-/// The adaptive threshold: about half of what gathers during one device latency, so that two groups overlap and hide the
-/// turn-around between completion and departure. Fed once per completed group.
+/// The adaptive threshold: about half of what gathers during one device latency, so that two groups
+/// overlap and hide the turn-around between completion and departure. Fed once per completed group.
 class group_threshold {
 public:
     /// `bytes` were admitted between a group's departure and its completion.

@@ -30,7 +30,8 @@ bool loaded_index::has_stray_bytes() const noexcept {
                        [](std::byte b) { return b != std::byte{0}; });
 }
 
-net::awaitable<std::optional<loaded_index>> load_index(io::directory& directory, log_offset segment) {
+net::awaitable<std::optional<loaded_index>> load_index(io::directory& directory,
+                                                       log_offset segment) {
     auto file = co_await io::open(directory, format::index_name(segment), io::open_mode::read);
     if (!file) {
         co_return std::nullopt;
@@ -41,8 +42,9 @@ net::awaitable<std::optional<loaded_index>> load_index(io::directory& directory,
     }
     const std::uint64_t length_bytes = status.value().length_bytes;
     const std::uint64_t block_bytes = file.value()->block_size_bytes();
-    auto memory = aligned_buffer::allocate(static_cast<std::size_t>(round_up(length_bytes + 1, block_bytes)),
-                                           static_cast<std::size_t>(block_bytes));
+    auto memory =
+        aligned_buffer::allocate(static_cast<std::size_t>(round_up(length_bytes + 1, block_bytes)),
+                                 static_cast<std::size_t>(block_bytes));
     if (!memory) {
         co_return std::nullopt;
     }
@@ -54,7 +56,8 @@ net::awaitable<std::optional<loaded_index>> load_index(io::directory& directory,
     co_return loaded_index::from(std::move(bytes));
 }
 
-io::task<void> write_index(io::directory& directory, log_offset segment, const format::offset_index_builder& index) {
+io::task<void> write_index(io::directory& directory, log_offset segment,
+                           const format::offset_index_builder& index) {
     const std::vector<std::byte> bytes = index.encode();
     const std::string name = format::index_name(segment);
     BOOST_OUTCOME_CO_TRYV(co_await io::unlink(directory, name));
@@ -63,8 +66,9 @@ io::task<void> write_index(io::directory& directory, log_offset segment, const f
         co_return success();
     }
     const std::uint64_t block_bytes = file->block_size_bytes();
-    auto memory = aligned_buffer::allocate(static_cast<std::size_t>(round_up(bytes.size(), block_bytes)),
-                                           static_cast<std::size_t>(block_bytes), aligned_buffer::fill::zeroed);
+    auto memory = aligned_buffer::allocate(
+        static_cast<std::size_t>(round_up(bytes.size(), block_bytes)),
+        static_cast<std::size_t>(block_bytes), aligned_buffer::fill::zeroed);
     if (!memory) {
         co_return make_error_code(boost::system::errc::not_enough_memory);
     }

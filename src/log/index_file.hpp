@@ -1,6 +1,7 @@
 #pragma once
-// Offset index files: derived, never trusted, so they are written through the page cache and never synced, and a load
-// that finds anything odd finds nothing. Knows nothing about commits. Read docs/format.md, "Offset index".
+// Offset index files: derived, never trusted, so they are written through the page cache and never
+// synced, and a load that finds anything odd finds nothing. Knows nothing about commits. Read
+// docs/format.md, "Offset index".
 
 #include <caisson/config.hpp>
 #include <caisson/types.hpp>
@@ -17,7 +18,8 @@
 
 namespace caisson::log_detail {
 
-/// A longer file is no index: 1 GiB of the smallest indexed steps (4 KiB) makes 4 MiB, and larger segments do not exist.
+/// A longer file is no index: 1 GiB of the smallest indexed steps (4 KiB) makes 4 MiB, and larger
+/// segments do not exist.
 inline constexpr std::uint64_t index_file_bytes_max = 16ull << 20;
 
 /// The bytes of an index and the entries found plausible in them.
@@ -36,13 +38,16 @@ private:
     std::optional<format::offset_index_view> entries_;
 };
 
-/// The index of the segment that begins at `segment`; nothing when there is none, or none that can be used.
-net::awaitable<std::optional<loaded_index>> load_index(io::directory& directory, log_offset segment);
+/// The index of the segment that begins at `segment`; nothing when there is none, or none that can
+/// be used.
+net::awaitable<std::optional<loaded_index>> load_index(io::directory& directory,
+                                                       log_offset segment);
 
-/// Writes the index of a segment whose content is final, replacing one that is there. Not durable on return: whatever a
-/// crash leaves of it is found wrong or is right.
+/// Writes the index of a segment whose content is final, replacing one that is there. Not durable
+/// on return: whatever a crash leaves of it is found wrong or is right.
 ///
 /// Errors: of the system; the log is whole without it.
-io::task<void> write_index(io::directory& directory, log_offset segment, const format::offset_index_builder& index);
+io::task<void> write_index(io::directory& directory, log_offset segment,
+                           const format::offset_index_builder& index);
 
 }  // namespace caisson::log_detail

@@ -28,10 +28,13 @@ void arrive(detail::operation_node& node, void* target) {
 
 /// A request that carries itself home.
 struct request final : detail::operation_node {
-    explicit request(std::shared_ptr<log_detail::log_core> of, std::uint64_t ticket_) : core(std::move(of)) {
+    explicit request(std::shared_ptr<log_detail::log_core> of, std::uint64_t ticket_)
+        : core(std::move(of)) {
         ticket = ticket_;
         arrive = &request::run;
-        discard = [](operation_node& self) noexcept { delete static_cast<request*>(&self); };
+        discard = [](operation_node& self) noexcept {
+            delete static_cast<request*>(&self);
+        };
     }
     static void run(operation_node& self, void*) {
         const std::unique_ptr<request> mine(static_cast<request*>(&self));
@@ -68,40 +71,24 @@ log::~log() {
     }
 }
 
-log::executor_type log::get_executor() const noexcept {
-    return core_->home();
-}
+log::executor_type log::get_executor() const noexcept { return core_->home(); }
 
-bool log::is_open() const noexcept {
-    return core_ != nullptr && !core_->is_closed();
-}
+bool log::is_open() const noexcept { return core_ != nullptr && !core_->is_closed(); }
 
 log_reader log::reader(log_offset from) const {
     return log_reader(log_detail::reader_core::make(core_, core_->entry(), from, reader_options()));
 }
 
-log_offset log::begin() const noexcept {
-    return core_->stats().begin;
-}
-log_offset log::appended_end() const noexcept {
-    return core_->stats().appended_end;
-}
-log_offset log::durable_end(durability) const noexcept {
-    return core_->stats().durable_end;
-}
-log_stats log::stats() const {
-    return core_->stats();
-}
-std::optional<failure> log::failure_cause() const {
-    return core_->failure_cause();
-}
+log_offset log::begin() const noexcept { return core_->stats().begin; }
+log_offset log::appended_end() const noexcept { return core_->stats().appended_end; }
+log_offset log::durable_end(durability) const noexcept { return core_->stats().durable_end; }
+log_stats log::stats() const { return core_->stats(); }
+std::optional<failure> log::failure_cause() const { return core_->failure_cause(); }
 
 const net::any_io_executor& log::home_of(const log_detail::log_core& core) noexcept {
     return core.home();
 }
-std::uint64_t log::ticket_of(log_detail::log_core& core) noexcept {
-    return core.next_ticket();
-}
+std::uint64_t log::ticket_of(log_detail::log_core& core) noexcept { return core.next_ticket(); }
 std::shared_ptr<log_detail::log_core> log::share(log_detail::log_core& core) noexcept {
     return core.shared_from_this();
 }

@@ -1,5 +1,5 @@
-// Arrival, waiting and closing. Completions of waits are delivered in a turn of their own, never inside the call that
-// settled them.
+// Arrival, waiting and closing. Completions of waits are delivered in a turn of their own, never
+// inside the call that settled them.
 
 #include "log/log_core.hpp"
 
@@ -14,11 +14,16 @@
 
 namespace caisson::log_detail {
 
-log_core::log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry, io::environment& world,
-                   buffer_pool& buffers, const log_options& options, std::string path, recovered_log recovered,
-                   async::task_group& tasks, std::chrono::nanoseconds close_deadline)
-    : gate_(std::move(gate)), entry_(std::move(entry)), shared_(world, options, std::move(path), buffers),
-      recovered_(std::move(recovered)), tasks_(tasks), close_deadline_(close_deadline) {
+log_core::log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry,
+                   io::environment& world, buffer_pool& buffers, const log_options& options,
+                   std::string path, recovered_log recovered, async::task_group& tasks,
+                   std::chrono::nanoseconds close_deadline)
+    : gate_(std::move(gate)),
+      entry_(std::move(entry)),
+      shared_(world, options, std::move(path), buffers),
+      recovered_(std::move(recovered)),
+      tasks_(tasks),
+      close_deadline_(close_deadline) {
     native_from_ = recovered_.state->current().native_from;
     shared_.counters.begin = recovered_.begin.value();
     shared_.counters.segments = recovered_.segments.size();
@@ -72,9 +77,7 @@ log_stats log_core::stats() const noexcept {
 
 // ---- operations
 
-void log_core::append(detail::append_operation& operation) {
-    appender_->admit(operation);
-}
+void log_core::append(detail::append_operation& operation) { appender_->admit(operation); }
 
 void log_core::wait(detail::wait_operation& operation) {
     if (phase_ != phase::open) {
@@ -84,15 +87,18 @@ void log_core::wait(detail::wait_operation& operation) {
     } else if (shared_.health.is_poisoned()) {
         finish_later(operation, errc::poisoned);
     } else {
-        // What is appended is always on its way: at level local a waiter has nothing to set in motion.
+        // What is appended is always on its way: at level local a waiter has nothing to set in
+        // motion.
         waits_.push_back(&operation);
     }
 }
 
 void log_core::cancel(std::uint64_t ticket) {
     appender_->withdraw(ticket);
-    const auto found = std::find_if(waits_.begin(), waits_.end(),
-                                    [ticket](const detail::wait_operation* each) { return each->ticket == ticket; });
+    const auto found =
+        std::find_if(waits_.begin(), waits_.end(), [ticket](const detail::wait_operation* each) {
+            return each->ticket == ticket;
+        });
     if (found != waits_.end()) {
         detail::wait_operation& cancelled = **found;
         waits_.erase(found);
@@ -173,7 +179,8 @@ void log_core::close(detail::close_operation& operation) {
 void log_core::handle_lost() {
     if (phase_ == phase::open) {
         if (shared_.world.logger) {
-            shared_.world.logger->warn("{}: the log's handle was destroyed without async_close; closing", shared_.path);
+            shared_.world.logger->warn(
+                "{}: the log's handle was destroyed without async_close; closing", shared_.path);
         }
         begin_close();
     }
@@ -204,7 +211,8 @@ void log_core::on_idle() noexcept {
 
 /// The deadline's timer, in flight until it fires or is cancelled.
 struct log_core::deadline_operation final : io::operation {
-    explicit deadline_operation(log_core& log) noexcept : operation(&deadline_operation::ended), core(&log) {}
+    explicit deadline_operation(log_core& log) noexcept
+        : operation(&deadline_operation::ended), core(&log) {}
     static void ended(io::operation& self, std::int64_t outcome) noexcept {
         auto& mine = static_cast<deadline_operation&>(self);
         mine.is_running = false;
@@ -224,14 +232,17 @@ net::awaitable<void> log_core::close_log() {
     const std::shared_ptr<log_core> self = shared_from_this();
     deadline_ = std::make_unique<deadline_operation>(*this);
     deadline_->is_running = true;
-    shared_.world.clock.start_sleep(*deadline_, static_cast<std::uint64_t>(close_deadline_.count()));
+    shared_.world.clock.start_sleep(*deadline_,
+                                    static_cast<std::uint64_t>(close_deadline_.count()));
 
     co_await drain();
     if (!appender_->is_drained() || !readers_are_gone_) {
-        // A frozen device: its buffers, files and the lock belong to the kernel. They are leaked, never freed.
-        shared_.health.poison(failure(errc::outcome_unknown, "the device did not answer before the close deadline")
-                                  .in_file(shared_.path)
-                                  .advise("the directory stays locked until this process ends"));
+        // A frozen device: its buffers, files and the lock belong to the kernel. They are leaked,
+        // never freed.
+        shared_.health.poison(
+            failure(errc::outcome_unknown, "the device did not answer before the close deadline")
+                .in_file(shared_.path)
+                .advise("the directory stays locked until this process ends"));
         (void)new std::shared_ptr<log_core>(self);
         end_close(errc::outcome_unknown);
         co_return;
@@ -263,7 +274,8 @@ net::awaitable<detailed<void>> log_core::settle_and_release() {
     } else {
         outcome = co_await appender_->chain().finish();
     }
-    // The files and STATE first, the lock last: a successor must not meet our writes. Nothing is in flight any more.
+    // The files and STATE first, the lock last: a successor must not meet our writes. Nothing is in
+    // flight any more.
     appender_->chain().release_files();
     recovered_.state.reset();
     recovered_.directory.spare.reset();
@@ -310,12 +322,8 @@ log_lineage log_core::lineage() const noexcept {
     return mine;
 }
 
-io::task<void> log_core::refresh() {
-    co_return success();
-}
+io::task<void> log_core::refresh() { co_return success(); }
 
-io::task<bool> log_core::clean_mark_proves(log_offset, std::uint64_t) {
-    co_return false;
-}
+io::task<bool> log_core::clean_mark_proves(log_offset, std::uint64_t) { co_return false; }
 
 }  // namespace caisson::log_detail

@@ -1,7 +1,7 @@
 #pragma once
-// log_core: one open log behind its handles: where operations arrive, who waits for which offset, how it closes. It
-// joins the appender, the readers' source and the health; it has no policy of its own. At home only, but for the
-// snapshots. Read docs/architecture.md.
+// log_core: one open log behind its handles: where operations arrive, who waits for which offset,
+// how it closes. It joins the appender, the readers' source and the health; it has no policy of its
+// own. At home only, but for the snapshots. Read docs/architecture.md.
 
 #include <caisson/detail/append_operation.hpp>
 #include <caisson/failure.hpp>
@@ -29,9 +29,10 @@ namespace caisson::log_detail {
 class log_core final : public read_source, public std::enable_shared_from_this<log_core> {
 public:
     /// `tasks` is the engine's group: it joins the coroutine that closes the log.
-    log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry, io::environment& world,
-             buffer_pool& buffers, const log_options& options, std::string path, recovered_log recovered,
-             async::task_group& tasks, std::chrono::nanoseconds close_deadline);
+    log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry,
+             io::environment& world, buffer_pool& buffers, const log_options& options,
+             std::string path, recovered_log recovered, async::task_group& tasks,
+             std::chrono::nanoseconds close_deadline);
     ~log_core() override;
 
     // ---- from any thread
@@ -42,7 +43,9 @@ public:
     [[nodiscard]] const std::shared_ptr<home_entry>& entry() const noexcept { return entry_; }
     [[nodiscard]] log_stats stats() const noexcept;
     [[nodiscard]] std::optional<failure> failure_cause() const { return shared_.health.cause(); }
-    [[nodiscard]] std::uint64_t next_ticket() noexcept { return 1 + tickets_.fetch_add(1, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t next_ticket() noexcept {
+        return 1 + tickets_.fetch_add(1, std::memory_order_relaxed);
+    }
 
     // ---- arriving at home
     void append(detail::append_operation& operation);
@@ -53,13 +56,17 @@ public:
     void handle_lost();
     /// Starts closing if nobody has. Done when is_closed().
     void begin_close();
-    [[nodiscard]] bool is_closed() const noexcept { return is_closed_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool is_closed() const noexcept {
+        return is_closed_.load(std::memory_order_acquire);
+    }
     [[nodiscard]] async::event& closed_event() noexcept { return shared_.changed; }
     [[nodiscard]] const result<void>& close_outcome() const noexcept { return close_outcome_; }
 
     // ---- read_source
     [[nodiscard]] io::environment& world() noexcept override { return shared_.world; }
-    [[nodiscard]] io::directory& directory() noexcept override { return *recovered_.directory.root; }
+    [[nodiscard]] io::directory& directory() noexcept override {
+        return *recovered_.directory.root;
+    }
     [[nodiscard]] log_offset begin() const noexcept override { return recovered_.begin; }
     [[nodiscard]] std::optional<log_offset> durable_end() const noexcept override;
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
@@ -85,7 +92,8 @@ private:
     std::shared_ptr<async::home_gate> gate_;
     std::shared_ptr<home_entry> entry_;
     log_shared shared_;
-    recovered_log recovered_;                 ///< directories, lock and STATE; the tail has moved on to the appender
+    /// directories, lock and STATE; the tail has moved on to the appender
+    recovered_log recovered_;
     std::unique_ptr<appender> appender_;
     async::task_group& tasks_;
     std::chrono::nanoseconds close_deadline_;
@@ -95,13 +103,13 @@ private:
         detail::wait_operation* operation;
         error_code why;
     };
-    std::vector<detail::wait_operation*> waits_;      ///< in order of arrival
-    std::vector<settled_wait> settled_;               ///< to be completed in the next turn
+    std::vector<detail::wait_operation*> waits_;  ///< in order of arrival
+    std::vector<settled_wait> settled_;           ///< to be completed in the next turn
     std::vector<detail::close_operation*> closers_;
     log_offset native_from_;
     bool delivery_is_scheduled_ = false;
     phase phase_ = phase::open;
-    std::atomic<bool> is_closed_{false};      ///< read by handles on any thread
+    std::atomic<bool> is_closed_{false};  ///< read by handles on any thread
     bool deadline_passed_ = false;
     bool readers_are_gone_ = false;
     result<void> close_outcome_ = success();

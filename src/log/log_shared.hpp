@@ -1,6 +1,6 @@
 #pragma once
-// log_shared: what the parts of one open log have in common: the world, the options, the counters, and its health.
-// Knows nothing about groups or segments.
+// log_shared: what the parts of one open log have in common: the world, the options, the counters,
+// and its health. Knows nothing about groups or segments.
 
 #include <caisson/failure.hpp>
 #include <caisson/options.hpp>
@@ -20,9 +20,12 @@ namespace caisson::log_detail {
 
 struct log_counters {
     counter begin, appended_end, durable_end;
-    counter records_appended, payload_bytes_appended, commits_written, bytes_written, padding_bytes_written;
-    counter zero_bytes_written, syncs_issued, groups_in_flight, group_threshold_bytes, pending_bytes;
-    counter appends_waiting, appends_waited, appends_outran_preparation, segments, rotations, clock_ahead_us;
+    counter records_appended, payload_bytes_appended, commits_written, bytes_written,
+        padding_bytes_written;
+    counter zero_bytes_written, syncs_issued, groups_in_flight, group_threshold_bytes,
+        pending_bytes;
+    counter appends_waiting, appends_waited, appends_outran_preparation, segments, rotations,
+        clock_ahead_us;
     counter poisoned, out_of_space;
 };
 
@@ -54,24 +57,30 @@ public:
     }
 
 private:
-    mutable std::mutex mutex_;        ///< held for a copy of the cause only; never on the append path
+    /// held for a copy of the cause only; never on the append path
+    mutable std::mutex mutex_;
     std::optional<failure> cause_;
-    bool is_poisoned_ = false;        ///< home's own copy
+    bool is_poisoned_ = false;  ///< home's own copy
     void (*listener_)(void*) = nullptr;
     void* listener_self_ = nullptr;
 };
 
 struct log_shared {
-    log_shared(io::environment& world_, const log_options& options_, std::string path_, buffer_pool& buffers_)
-        : world(world_), options(options_), path(std::move(path_)), buffers(buffers_), changed(world_.home) {}
+    log_shared(io::environment& world_, const log_options& options_, std::string path_,
+               buffer_pool& buffers_)
+        : world(world_),
+          options(options_),
+          path(std::move(path_)),
+          buffers(buffers_),
+          changed(world_.home) {}
 
     io::environment& world;
     log_options options;
-    std::string path;              ///< of the directory, for messages
+    std::string path;  ///< of the directory, for messages
     buffer_pool& buffers;
     log_counters counters;
     log_health health;
-    async::event changed;          ///< something a coroutine of this log may wait for has happened
+    async::event changed;  ///< something a coroutine of this log may wait for has happened
 };
 
 }  // namespace caisson::log_detail

@@ -46,21 +46,26 @@ net::awaitable<detailed<std::vector<lost_file>>> list_lost(io::directory& lost) 
 }
 
 net::awaitable<detailed<void>> copy_bytes_to(io::file& to, window_reader& reader, lost_bytes what) {
-    const std::uint64_t end = what.begin_bytes + std::min(what.end_bytes - what.begin_bytes, what.size_bytes_max);
+    const std::uint64_t end =
+        what.begin_bytes + std::min(what.end_bytes - what.begin_bytes, what.size_bytes_max);
     for (std::uint64_t position = what.begin_bytes; position < end;) {
         format::byte_need need{position, copy_bytes};
         BOOST_OUTCOME_CO_TRYV(co_await reader.bring(need));
         const auto there = reader.window().from(position);
-        const auto piece = there.first(static_cast<std::size_t>(std::min<std::uint64_t>(there.size(), end - position)));
-        auto written = co_await io::write(to, piece, position - what.begin_bytes, io::write_mode::plain);
+        const auto piece = there.first(
+            static_cast<std::size_t>(std::min<std::uint64_t>(there.size(), end - position)));
+        auto written =
+            co_await io::write(to, piece, position - what.begin_bytes, io::write_mode::plain);
         if (!written) {
-            co_return failure(written.error(), "cannot keep the bytes to be cut: " + written.error().message());
+            co_return failure(written.error(),
+                              "cannot keep the bytes to be cut: " + written.error().message());
         }
         position += piece.size();
     }
     auto synced = co_await io::sync(to);
     if (!synced) {
-        co_return failure(synced.error(), "cannot keep the bytes to be cut: " + synced.error().message());
+        co_return failure(synced.error(),
+                          "cannot keep the bytes to be cut: " + synced.error().message());
     }
     co_return success();
 }
@@ -76,10 +81,12 @@ net::awaitable<detailed<void>> remove_oldest(io::directory& lost) {
     co_return success();
 }
 
-net::awaitable<detailed<std::string>> keep(io::directory& root, window_reader& reader, lost_bytes what) {
+net::awaitable<detailed<std::string>> keep(io::directory& root, window_reader& reader,
+                                           lost_bytes what) {
     auto opened = co_await io::open_directory(root, std::string(format::lost_directory_name), true);
     if (!opened) {
-        co_return call_failed(opened.error(), root.path(), format::lost_directory_name, "open the directory");
+        co_return call_failed(opened.error(), root.path(), format::lost_directory_name,
+                              "open the directory");
     }
     const std::unique_ptr<io::directory> lost = std::move(opened).value();
     BOOST_OUTCOME_CO_TRY(auto files, co_await list_lost(*lost));
@@ -93,12 +100,14 @@ net::awaitable<detailed<std::string>> keep(io::directory& root, window_reader& r
     const std::unique_ptr<io::file> file = std::move(created).value();
     auto copied = co_await copy_bytes_to(*file, reader, what);
     if (!copied) {
-        // A part of the bytes is worth nothing, least of all on a full disk. That it may stay behind does no harm.
+        // A part of the bytes is worth nothing, least of all on a full disk. That it may stay
+        // behind does no harm.
         auto removed = co_await io::unlink(*lost, name);
         static_cast<void>(removed);
         co_return std::move(copied).error();
     }
-    // The copy has to outlast the cut: its name first, then the name of lost/ itself, which may be new.
+    // The copy has to outlast the cut: its name first, then the name of lost/ itself, which may be
+    // new.
     BOOST_OUTCOME_CO_TRYV(co_await sync_names(*lost));
     BOOST_OUTCOME_CO_TRYV(co_await sync_names(root));
     BOOST_OUTCOME_CO_TRYV(co_await remove_oldest(*lost));
@@ -107,11 +116,13 @@ net::awaitable<detailed<std::string>> keep(io::directory& root, window_reader& r
 
 }  // namespace
 
-std::string lost_file_name(std::uint64_t sequence, log_offset segment_begin, std::uint64_t position_bytes) {
+std::string lost_file_name(std::uint64_t sequence, log_offset segment_begin,
+                           std::uint64_t position_bytes) {
     const std::string number = std::to_string(sequence);
     std::string name(sequence_digits - std::min(sequence_digits, number.size()), '0');
     const std::string segment = format::segment_name(segment_begin);
-    name += number + "-" + segment.substr(0, format::layout::name_digits) + "-" + std::to_string(position_bytes);
+    name += number + "-" + segment.substr(0, format::layout::name_digits) + "-" +
+            std::to_string(position_bytes);
     name += suffix;
     return name;
 }
@@ -120,14 +131,15 @@ std::optional<std::uint64_t> lost_file_sequence(std::string_view name) noexcept 
     std::uint64_t sequence = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + name.size(), sequence);
     const auto digits = static_cast<std::size_t>(parsed.ptr - name.data());
-    if (parsed.ec != std::errc{} || digits < sequence_digits || digits == name.size() || name[digits] != '-' ||
-        !name.ends_with(suffix)) {
+    if (parsed.ec != std::errc{} || digits < sequence_digits || digits == name.size() ||
+        name[digits] != '-' || !name.ends_with(suffix)) {
         return std::nullopt;
     }
     return sequence;
 }
 
-net::awaitable<detailed<std::string>> keep_lost_bytes(io::directory& root, window_reader& reader, lost_bytes what) {
+net::awaitable<detailed<std::string>> keep_lost_bytes(io::directory& root, window_reader& reader,
+                                                      lost_bytes what) {
     auto kept = co_await keep(root, reader, what);
     if (!kept && kept.error().code() == condition::no_space) {
         co_return std::string();

@@ -22,9 +22,7 @@ error_code system_error(std::int64_t outcome) noexcept {
     return {static_cast<int>(-outcome), boost::system::system_category()};
 }
 
-error_code no_memory() noexcept {
-    return make_error_code(boost::system::errc::not_enough_memory);
-}
+error_code no_memory() noexcept { return make_error_code(boost::system::errc::not_enough_memory); }
 
 }  // namespace
 
@@ -33,19 +31,22 @@ class read_ahead::read_window final : public io::operation {
 public:
     enum class phase : std::uint8_t { idle, in_flight, ready };
 
-    explicit read_window(read_ahead& owner) noexcept : operation(&read_window::done), owner_(&owner) {}
+    explicit read_window(read_ahead& owner) noexcept
+        : operation(&read_window::done), owner_(&owner) {}
 
     /// Room for `window_size_bytes` and as much in front; false without memory.
     bool prepare(std::uint64_t window_size_bytes, std::uint32_t block_size_bytes) noexcept {
         if (!memory_ || block_size_bytes > alignment_bytes_) {
             alignment_bytes_ = std::max(alignment_bytes_, block_size_bytes);
             data_at_ = window_size_bytes;
-            memory_ = aligned_buffer::allocate(static_cast<std::size_t>(2 * window_size_bytes), alignment_bytes_);
+            memory_ = aligned_buffer::allocate(static_cast<std::size_t>(2 * window_size_bytes),
+                                               alignment_bytes_);
         }
         return static_cast<bool>(memory_);
     }
 
-    void submit(std::shared_ptr<io::file> file, std::uint64_t position_bytes, std::uint64_t size_bytes) noexcept {
+    void submit(std::shared_ptr<io::file> file, std::uint64_t position_bytes,
+                std::uint64_t size_bytes) noexcept {
         CAISSON_ASSERT(state_ != phase::in_flight);
         file_ = std::move(file);
         position_bytes_ = position_bytes;
@@ -59,7 +60,10 @@ public:
     }
 
     [[nodiscard]] phase state() const noexcept { return state_; }
-    void release() noexcept { state_ = phase::idle; file_.reset(); }
+    void release() noexcept {
+        state_ = phase::idle;
+        file_.reset();
+    }
     [[nodiscard]] error_code error() const noexcept { return error_; }
     [[nodiscard]] bool is_at_end() const noexcept { return is_at_end_; }
     [[nodiscard]] std::uint64_t position_bytes() const noexcept { return position_bytes_; }
@@ -88,8 +92,9 @@ private:
     ~read_window() = default;
 
     void start() noexcept {
-        const auto into = memory_.bytes().subspan(static_cast<std::size_t>(data_at_ + filled_bytes_),
-                                                  static_cast<std::size_t>(wanted_bytes_ - filled_bytes_));
+        const auto into =
+            memory_.bytes().subspan(static_cast<std::size_t>(data_at_ + filled_bytes_),
+                                    static_cast<std::size_t>(wanted_bytes_ - filled_bytes_));
         file_->start_read(*this, into, position_bytes_ + filled_bytes_);
     }
 
@@ -207,7 +212,8 @@ io::task<void> read_ahead::bring(format::byte_need need) {
             co_return net::error::operation_aborted;
         }
         const bool is_covered = window_.covers(need.position_bytes);
-        if (is_covered && (window_.is_last || window_.from(need.position_bytes).size() >= need.size_bytes_min)) {
+        if (is_covered &&
+            (window_.is_last || window_.from(need.position_bytes).size() >= need.size_bytes_min)) {
             co_return success();
         }
         if (!is_covered && window_.is_last) {
@@ -240,7 +246,8 @@ void read_ahead::drop_front() noexcept {
 // False without memory for even one.
 bool read_ahead::submit_reads() {
     const bool is_careful = next_read_bytes_ < careful_until_bytes_;
-    const std::size_t depth = is_sequential() && !is_careful ? windows_max : (is_front_in_view_ ? 2 : 1);
+    const std::size_t depth =
+        is_sequential() && !is_careful ? windows_max : (is_front_in_view_ ? 2 : 1);
     CAISSON_ASSERT(depth <= windows_max);
     bool has_submitted = false;
     while (queued_ < depth && !is_end_known_) {
@@ -266,7 +273,8 @@ bool read_ahead::submit_reads() {
     return true;
 }
 
-// Replaces the window by what is left of it from need.position_bytes on, followed by the next one read.
+// Replaces the window by what is left of it from need.position_bytes on, followed by the next one
+// read.
 io::task<void> read_ahead::next_window(format::byte_need need) {
     if (!submit_reads()) {
         co_return no_memory();
@@ -335,8 +343,8 @@ io::task<void> read_ahead::bring_large(format::byte_need need) {
     if (is_stopped_) {
         co_return net::error::operation_aborted;
     }
-    window_ = {std::span<const std::byte>(large_.data(), static_cast<std::size_t>(read_bytes)), begin_bytes,
-               read_bytes < large_.size_bytes()};
+    window_ = {std::span<const std::byte>(large_.data(), static_cast<std::size_t>(read_bytes)),
+               begin_bytes, read_bytes < large_.size_bytes()};
     is_end_known_ = window_.is_last;
     next_read_bytes_ = end_bytes;
     next_size_bytes_ = window_size_bytes_;
@@ -345,7 +353,8 @@ io::task<void> read_ahead::bring_large(format::byte_need need) {
 }
 
 // All of it, or an error with the block in unreadable_.
-io::task<std::uint64_t> read_ahead::read_carefully(std::span<std::byte> into, std::uint64_t position_bytes) {
+io::task<std::uint64_t> read_ahead::read_carefully(std::span<std::byte> into,
+                                                   std::uint64_t position_bytes) {
     auto whole = co_await io::read(*file_, into, position_bytes);
     if (whole) {
         co_return whole;
@@ -353,7 +362,8 @@ io::task<std::uint64_t> read_ahead::read_carefully(std::span<std::byte> into, st
     const std::uint64_t block_bytes = file_->block_size_bytes();
     std::uint64_t done_bytes = 0;
     while (done_bytes < into.size() && !is_stopped_) {
-        const auto block = into.subspan(static_cast<std::size_t>(done_bytes), static_cast<std::size_t>(block_bytes));
+        const auto block = into.subspan(static_cast<std::size_t>(done_bytes),
+                                        static_cast<std::size_t>(block_bytes));
         auto part = co_await io::read(*file_, block, position_bytes + done_bytes);
         if (!part) {
             unreadable_ = {position_bytes + done_bytes, block_bytes};
@@ -376,7 +386,8 @@ void read_ahead::on_window_done() noexcept {
 }
 
 net::awaitable<void> read_ahead::wait() {
-    return net::async_initiate<const net::use_awaitable_t<>, void()>(initiate_wait{this}, net::use_awaitable);
+    return net::async_initiate<const net::use_awaitable_t<>, void()>(initiate_wait{this},
+                                                                     net::use_awaitable);
 }
 
 bool read_ahead::is_in_flight() const noexcept {

@@ -1,10 +1,12 @@
 #pragma once
-// read_ahead: a file's bytes in order, in windows that are read while earlier ones are consumed, contiguous where a
-// commit spans two of them, in bounded memory. Knows nothing about commits. Read docs/architecture.md, "Reading".
+// read_ahead: a file's bytes in order, in windows that are read while earlier ones are consumed,
+// contiguous where a commit spans two of them, in bounded memory. Knows nothing about commits. Read
+// docs/architecture.md, "Reading".
 //
-// Three windows, each with room for as much in front: what is left of one window is copied before the next one, so that
-// the caller sees one span. The first window is small (point reads, tails), the next ones grow to full size, and only
-// then two are in flight. A need that exceeds a window is read by itself.
+// Three windows, each with room for as much in front: what is left of one window is copied before
+// the next one, so that the caller sees one span. The first window is small (point reads, tails),
+// the next ones grow to full size, and only then two are in flight. A need that exceeds a window is
+// read by itself.
 
 #include <caisson/result.hpp>
 
@@ -37,24 +39,25 @@ public:
     /// Reads still in flight keep their memory and the file until they end.
     ~read_ahead();
 
-    /// Goes on at `position_bytes` of `file` with nothing read. Reads in flight are given up as the destructor does;
-    /// await settle() first to stay within the memory bound.
+    /// Goes on at `position_bytes` of `file` with nothing read. Reads in flight are given up as the
+    /// destructor does; await settle() first to stay within the memory bound.
     void start(std::shared_ptr<io::file> file, std::uint64_t position_bytes);
 
     /// What is at hand. Changed by `start` and `bring` only.
     [[nodiscard]] const format::byte_window& window() const noexcept { return window_; }
 
-    /// Makes `window()` meet `need`; drops what lies before `need.position_bytes`, which lies in or right behind the
-    /// window, or anywhere behind it.
+    /// Makes `window()` meet `need`; drops what lies before `need.position_bytes`, which lies in or
+    /// right behind the window, or anywhere behind it.
     ///
-    /// Errors: operation_aborted after stop(); of the system, with the place in unreadable(): repeating the call tries
-    ///         again. Memory that cannot be had is not_enough_memory.
+    /// Errors: operation_aborted after stop(); of the system, with the place in unreadable():
+    ///         repeating the call tries again. Memory that cannot be had is not_enough_memory.
     io::task<void> bring(format::byte_need need);
 
     /// The block whose read failed last.
     [[nodiscard]] format::byte_need unreadable() const noexcept { return unreadable_; }
 
-    /// Ends `bring`, also later ones, with operation_aborted; asks the device to end what is in flight.
+    /// Ends `bring`, also later ones, with operation_aborted; asks the device to end what is in
+    /// flight.
     void stop() noexcept;
     /// Completes when nothing is in flight. What was read ahead is dropped.
     net::awaitable<void> settle();
@@ -86,16 +89,19 @@ private:
     std::uint64_t window_size_bytes_;
     std::shared_ptr<io::file> file_;
     std::array<window_pointer, windows_max> windows_;
-    std::size_t front_ = 0;    // index of the oldest queued window
-    std::size_t queued_ = 0;   // windows that are in flight, ready, or being looked at; in order of position
+    std::size_t front_ = 0;  // index of the oldest queued window
+    // windows that are in flight, ready, or being looked at; in order of position
+    std::size_t queued_ = 0;
     bool is_front_in_view_ = false;
-    aligned_buffer large_;     // the need that exceeded a window
+    aligned_buffer large_;  // the need that exceeded a window
     format::byte_window window_;
-    std::uint64_t next_read_bytes_ = 0;       // where the next window begins; a multiple of the block
+    // where the next window begins; a multiple of the block
+    std::uint64_t next_read_bytes_ = 0;
     std::uint64_t next_size_bytes_ = 0;
-    std::uint64_t careful_until_bytes_ = 0;   // below it reads are one block each: a larger one failed
-    std::uint64_t windows_taken_ = 0;         // since the position was set
-    bool is_end_known_ = false;               // a queued window met the end of the file
+    // below it reads are one block each: a larger one failed
+    std::uint64_t careful_until_bytes_ = 0;
+    std::uint64_t windows_taken_ = 0;  // since the position was set
+    bool is_end_known_ = false;        // a queued window met the end of the file
     bool is_stopped_ = false;
     format::byte_need unreadable_;
     std::optional<waiter> waiter_;

@@ -1,6 +1,7 @@
 #pragma once
-// What a reader needs from whoever owns the log's files: an open log in this process, or a directory opened read-only.
-// Data and promises only; reader.hpp reads, view.hpp is the directory's source, the log core is the other one.
+// What a reader needs from whoever owns the log's files: an open log in this process, or a
+// directory opened read-only. Data and promises only; reader.hpp reads, view.hpp is the directory's
+// source, the log core is the other one.
 
 #include <caisson/config.hpp>
 #include <caisson/types.hpp>
@@ -15,13 +16,13 @@
 
 namespace caisson::log_detail {
 
-/// Work that travels to the home thread without an allocation: embedded in the object it belongs to, which stays alive
-/// until `run` was called.
+/// Work that travels to the home thread without an allocation: embedded in the object it belongs
+/// to, which stays alive until `run` was called.
 class home_task {
 public:
     enum class arrival : bool {
         at_home,
-        engine_gone, ///< the home is no more: free memory, touch neither files nor executor
+        engine_gone,  ///< the home is no more: free memory, touch neither files nor executor
     };
     using function = void (*)(home_task& self, arrival how) noexcept;
 
@@ -31,7 +32,7 @@ public:
 
     void run(arrival how) noexcept { what_(*this, how); }
 
-    home_task* next = nullptr; ///< for the queue it travels in
+    home_task* next = nullptr;  ///< for the queue it travels in
 
 protected:
     ~home_task() = default;
@@ -45,23 +46,26 @@ class home_entry {
 public:
     virtual ~home_entry() = default;
     [[nodiscard]] virtual const net::any_io_executor& executor() const noexcept = 0;
-    /// Runs `task` soon on the home thread, never inside this call, in order of the calls made on one thread. Callable on
-    /// any thread. After the engine has ended it runs `task` inside the call, with `engine_gone`.
+    /// Runs `task` soon on the home thread, never inside this call, in order of the calls made on
+    /// one thread. Callable on any thread. After the engine has ended it runs `task` inside the
+    /// call, with `engine_gone`.
     virtual void enter(home_task& task) noexcept = 0;
 };
 
 /// A segment that is expected to hold an offset.
 struct segment_place {
-    log_offset begin;                 ///< first offset, hence its name
-    std::optional<log_offset> next;   ///< first offset of the segment after it; nothing: the newest
+    log_offset begin;                ///< first offset, hence its name
+    std::optional<log_offset> next;  ///< first offset of the segment after it; nothing: the newest
 };
 
 /// Whose commits a reader accepts.
 struct log_lineage {
-    std::optional<std::uint64_t> log_id;  ///< nothing: foreign, or not known (then native commits must agree)
-    std::optional<log_offset> native_from; ///< segments from here on are native; nothing: none is known to be
-    /// Commits prove by their trailers that earlier ones were durable here. False in a sink: its trailers speak of the
-    /// source's disk.
+    /// nothing: foreign, or not known (then native commits must agree)
+    std::optional<std::uint64_t> log_id;
+    /// segments from here on are native; nothing: none is known to be
+    std::optional<log_offset> native_from;
+    /// Commits prove by their trailers that earlier ones were durable here. False in a sink: its
+    /// trailers speak of the source's disk.
     bool are_trailers_proof = true;
     /// What STATE knows to have been durable: everything below is a witness against a torn tail.
     log_offset known_durable_end;
@@ -75,8 +79,9 @@ public:
     source_client(const source_client&) = delete;
     source_client& operator=(const source_client&) = delete;
 
-    /// The source ends: fail the operation in flight with errc::closed, cancel what the kernel has, and call
-    /// read_source::detach (perhaps from inside this call) once nothing is in flight and no file is open.
+    /// The source ends: fail the operation in flight with errc::closed, cancel what the kernel has,
+    /// and call read_source::detach (perhaps from inside this call) once nothing is in flight and
+    /// no file is open.
     virtual void source_closing() noexcept = 0;
 
 protected:
@@ -103,26 +108,30 @@ public:
 
     /// First offset the log holds. Grows when a prefix is purged.
     [[nodiscard]] virtual log_offset begin() const noexcept = 0;
-    /// Readers stop here; what lies below is durable (local), in a named segment, and its absence is damage. Nothing: the
-    /// source does not know; readers go as far as valid commits go and need a witness before they claim damage.
+    /// Readers stop here; what lies below is durable (local), in a named segment, and its absence
+    /// is damage. Nothing: the source does not know; readers go as far as valid commits go and need
+    /// a witness before they claim damage.
     [[nodiscard]] virtual std::optional<log_offset> durable_end() const noexcept = 0;
-    /// The segment whose range holds `offset`: the last named one that begins at or below it; nothing when there is none.
-    /// For `offset` == durable_end that may be the predecessor of a segment that will be named later.
+    /// The segment whose range holds `offset`: the last named one that begins at or below it;
+    /// nothing when there is none. For `offset` == durable_end that may be the predecessor of a
+    /// segment that will be named later.
     [[nodiscard]] virtual std::optional<segment_place> locate(log_offset offset) const noexcept = 0;
     [[nodiscard]] virtual log_lineage lineage() const noexcept = 0;
 
-    /// Looks at the directory again. For a source that always knows (the log core) this does nothing.
+    /// Looks at the directory again. For a source that always knows (the log core) this does
+    /// nothing.
     virtual io::task<void> refresh() = 0;
-    /// Whether STATE, read anew, holds a clean mark that proves commits beyond `position_bytes` of this segment. Asked
-    /// only where there is no durable_end.
+    /// Whether STATE, read anew, holds a clean mark that proves commits beyond `position_bytes` of
+    /// this segment. Asked only where there is no durable_end.
     virtual io::task<bool> clean_mark_proves(log_offset segment, std::uint64_t position_bytes) = 0;
-    /// A commit of the segment `in` that is believed to begin at or below `wanted`: a shortcut, verified before use, for
-    /// segments that have no index file yet.
+    /// A commit of the segment `in` that is believed to begin at or below `wanted`: a shortcut,
+    /// verified before use, for segments that have no index file yet.
     struct position_hint {
         log_offset begin;
         std::uint64_t position_bytes = 0;
     };
-    [[nodiscard]] virtual std::optional<position_hint> hint(log_offset in, log_offset wanted) const noexcept {
+    [[nodiscard]] virtual std::optional<position_hint> hint(log_offset in,
+                                                            log_offset wanted) const noexcept {
         static_cast<void>(in);
         static_cast<void>(wanted);
         return std::nullopt;
@@ -131,7 +140,8 @@ public:
     void attach(source_client& client) noexcept;
     void detach(source_client& client) noexcept;
     [[nodiscard]] bool has_clients() const noexcept { return first_ != nullptr; }
-    /// Tells every client to end; `on_idle()` follows, perhaps from inside this call, when the last one has detached.
+    /// Tells every client to end; `on_idle()` follows, perhaps from inside this call, when the last
+    /// one has detached.
     void close_clients() noexcept;
     [[nodiscard]] bool is_closing() const noexcept { return closing_; }
 

@@ -1,4 +1,5 @@
-// Where a reader stands and how it goes on: finding an offset, taking commits, crossing segments, meeting ends.
+// Where a reader stands and how it goes on: finding an offset, taking commits, crossing segments,
+// meeting ends.
 
 #include "log/reader.hpp"
 
@@ -16,7 +17,8 @@
 namespace caisson::log_detail {
 namespace {
 
-/// How often in a row a name may turn out to mean another file before the segment counts as missing.
+/// How often in a row a name may turn out to mean another file before the segment counts as
+/// missing.
 constexpr int moves_max = 4;
 /// Wrong index entries in a row before the segment is scanned from its start.
 constexpr std::size_t index_entries_tried_max = 4;
@@ -27,16 +29,15 @@ bool is_not_there(const error_code& why) noexcept {
     return why == boost::system::errc::no_such_file_or_directory;
 }
 
-failure stopped() {
-    return {net::error::operation_aborted, "reading was stopped"};
-}
+failure stopped() { return {net::error::operation_aborted, "reading was stopped"}; }
 
 }  // namespace
 
 failure reader_core::out_of_range(std::optional<log_offset> end) const {
     const std::string begin = std::to_string(source_->begin().value());
     return failure(errc::offset_out_of_range,
-                   end ? "the log holds [" + begin + ", " + std::to_string(end->value()) + ")" : "the log begins with " + begin)
+                   end ? "the log holds [" + begin + ", " + std::to_string(end->value()) + ")"
+                       : "the log begins with " + begin)
         .in_file(source_->directory().path())
         .at_offset(wanted_);
 }
@@ -101,7 +102,8 @@ net::awaitable<detailed<commit_batch>> reader_core::advance() {
             co_return stopped();
         }
         if (auto known = check_range()) {
-            is_stale_ = true;  // what was read ahead of the end is out of date when the end has moved
+            // what was read ahead of the end is out of date when the end has moved
+            is_stale_ = true;
             co_return std::move(*known);
         }
         if (!has_place_) {
@@ -152,7 +154,8 @@ net::awaitable<detailed<no_batch>> reader_core::on_end(format::scan_event event)
     co_return co_await on_end_of_directory(event);
 }
 
-// The log itself says that `wanted_` is durable: the bytes at hand are old, or the segment is finished, or it is damage.
+// The log itself says that `wanted_` is durable: the bytes at hand are old, or the segment is
+// finished, or it is damage.
 net::awaitable<detailed<no_batch>> reader_core::on_end_of_open_log(format::scan_event event) {
     const log_offset expected = cursor_->prefix().next;
     const auto place = source_->locate(expected);
@@ -179,7 +182,8 @@ net::awaitable<detailed<no_batch>> reader_core::on_end_of_open_log(format::scan_
         has_place_ = false;
         co_return no_batch{};
     }
-    co_return std::move(damage_at(*cursor_, event)).advise("the log says that this offset is durable");
+    co_return std::move(damage_at(*cursor_, event))
+        .advise("the log says that this offset is durable");
 }
 
 net::awaitable<detailed<no_batch>> reader_core::on_end_of_directory(format::scan_event event) {
@@ -189,25 +193,25 @@ net::awaitable<detailed<no_batch>> reader_core::on_end_of_directory(format::scan
     }
     end_verdict& verdict = judged.value();
     switch (verdict.kind) {
-        case end_kind::commit: co_return take(verdict.event);
-        case end_kind::damaged: co_return *verdict.found;
-        case end_kind::next_segment: {
-            auto moved = co_await move_to(*verdict.next);
-            if (!moved) {
-                co_return moved.error();
-            }
-            co_return no_batch{};
+    case end_kind::commit: co_return take(verdict.event);
+    case end_kind::damaged: co_return *verdict.found;
+    case end_kind::next_segment: {
+        auto moved = co_await move_to(*verdict.next);
+        if (!moved) {
+            co_return moved.error();
         }
-        case end_kind::moved:
-            if (++moves_ == moves_max) {
-                co_return failure(errc::segment_missing, "the segment is not there any more")
-                    .in_file(cursor_->path())
-                    .at_offset(wanted_);
-            }
-            has_place_ = false;
-            co_return no_batch{};
-        case end_kind::clean:
-        case end_kind::unfinished: break;
+        co_return no_batch{};
+    }
+    case end_kind::moved:
+        if (++moves_ == moves_max) {
+            co_return failure(errc::segment_missing, "the segment is not there any more")
+                .in_file(cursor_->path())
+                .at_offset(wanted_);
+        }
+        has_place_ = false;
+        co_return no_batch{};
+    case end_kind::clean:
+    case end_kind::unfinished: break;
     }
     is_stale_ = true;
     const log_offset end = cursor_->prefix().next;
@@ -235,8 +239,8 @@ net::awaitable<detailed<void>> reader_core::move_to(log_offset segment) {
     co_return success();  // gone meanwhile: find_place tells why
 }
 
-/// Opens the segment that holds `wanted_` and goes to a commit at or before it. Without a place afterwards the log is
-/// empty.
+/// Opens the segment that holds `wanted_` and goes to a commit at or before it. Without a place
+/// afterwards the log is empty.
 net::awaitable<detailed<void>> reader_core::find_place() {
     for (;;) {
         if (auto refreshed = co_await source_->refresh(); !refreshed) {
@@ -255,7 +259,8 @@ net::awaitable<detailed<void>> reader_core::find_place() {
         }
         commit_link link;
         link.expected = place->begin;
-        auto opened = co_await cursor_->open(place->begin, log_id_of(source_->lineage(), place->begin), link);
+        auto opened =
+            co_await cursor_->open(place->begin, log_id_of(source_->lineage(), place->begin), link);
         if (opened) {
             break;
         }
@@ -281,7 +286,8 @@ net::awaitable<detailed<void>> reader_core::find_place() {
     co_return success();
 }
 
-// From the segment's header to a commit near `wanted_`: by the log's hint, by the index, else from the first commit.
+// From the segment's header to a commit near `wanted_`: by the log's hint, by the index, else from
+// the first commit.
 net::awaitable<detailed<void>> reader_core::find_commit() {
     if (wanted_ == cursor_->segment()) {
         co_return success();
@@ -317,7 +323,8 @@ net::awaitable<detailed<void>> reader_core::find_commit() {
                 high = middle;
             }
         }
-        for (std::size_t tried = 0; tried < index_entries_tried_max && above > 0 && !is_found; ++tried) {
+        for (std::size_t tried = 0; tried < index_entries_tried_max && above > 0 && !is_found;
+             ++tried) {
             is_found = co_await try_position(entries.at(--above));
         }
     }

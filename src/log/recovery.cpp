@@ -1,4 +1,5 @@
-// The driver of recovery. Everything up to the verdict only reads; what changes the disk comes after it, in `settle`.
+// The driver of recovery. Everything up to the verdict only reads; what changes the disk comes
+// after it, in `settle`.
 
 #include "log/recovery.hpp"
 
@@ -32,10 +33,12 @@ header_fact header_fact_of(const segment_scan& scan) noexcept {
     if (scan.has_header) {
         return header_fact::good;
     }
-    if (scan.header_error == errc::unsupported_version || scan.header_error == errc::unsupported_algorithm) {
+    if (scan.header_error == errc::unsupported_version ||
+        scan.header_error == errc::unsupported_algorithm) {
         return header_fact::foreign_version;
     }
-    return scan.length_bytes < format::layout::segment_header::size_bytes ? header_fact::too_short : header_fact::bad;
+    return scan.length_bytes < format::layout::segment_header::size_bytes ? header_fact::too_short
+                                                                          : header_fact::bad;
 }
 
 later_fact later_fact_of(const segment_scan& scan) noexcept {
@@ -48,7 +51,8 @@ later_fact later_fact_of(const segment_scan& scan) noexcept {
     return scan.later ? later_fact::unproven : later_fact::none;
 }
 
-bool is_mark_contradicted(const format::clean_mark& mark, const format::segment_prefix& prefix) noexcept {
+bool is_mark_contradicted(const format::clean_mark& mark,
+                          const format::segment_prefix& prefix) noexcept {
     if (prefix.end_position_bytes != mark.length_bytes) {
         return prefix.end_position_bytes < mark.length_bytes;
     }
@@ -71,11 +75,14 @@ private:
     net::awaitable<detailed<void>> create();
     net::awaitable<detailed<lineage>> walk_to_newest();
     net::awaitable<detailed<void>> recover_newest(lineage before);
-    net::awaitable<detailed<segment_scan>> scan_newest(window_reader& reader, format::scan_params params);
+    net::awaitable<detailed<segment_scan>> scan_newest(window_reader& reader,
+                                                       format::scan_params params);
     [[nodiscard]] segment_facts facts_of(const segment_scan& scan, log_offset begin) const;
     // changing
-    net::awaitable<detailed<void>> execute(segment_verdict verdict, window_reader& reader, const segment_scan& scan);
-    net::awaitable<detailed<void>> keep(window_reader& reader, std::uint64_t begin_bytes, std::uint64_t end_bytes);
+    net::awaitable<detailed<void>> execute(segment_verdict verdict, window_reader& reader,
+                                           const segment_scan& scan);
+    net::awaitable<detailed<void>> keep(window_reader& reader, std::uint64_t begin_bytes,
+                                        std::uint64_t end_bytes);
     net::awaitable<detailed<void>> settle(lineage before);
     net::awaitable<detailed<void>> read_tail_block();
 
@@ -93,7 +100,8 @@ private:
 
 }  // namespace
 
-net::awaitable<detailed<recovered_log>> open_log(io::environment& world, std::string path, log_options options) {
+net::awaitable<detailed<recovered_log>> open_log(io::environment& world, std::string path,
+                                                 log_options options) {
     open_report* const report = options.report;
     opener run(world, std::move(path), std::move(options));
     auto opened = co_await run.open();
@@ -116,8 +124,10 @@ net::awaitable<detailed<void>> opener::open() {
     BOOST_OUTCOME_CO_TRY(auto verdict, co_await look());
     if (verdict == directory_verdict::create) {
         BOOST_OUTCOME_CO_TRYV(co_await create());
-    } else if (verdict != directory_verdict::finish_creation && verdict != directory_verdict::recover) {
-        co_return describe_refusal(verdict, path_, log_.state ? std::optional(state()) : std::nullopt);
+    } else if (verdict != directory_verdict::finish_creation &&
+               verdict != directory_verdict::recover) {
+        co_return describe_refusal(verdict, path_,
+                                   log_.state ? std::optional(state()) : std::nullopt);
     }
     if (verdict != directory_verdict::recover) {
         log_.report.created = true;
@@ -147,14 +157,17 @@ net::awaitable<detailed<void>> opener::open_directory() {
     co_return success();
 }
 
-// Everything before the lock only decides whether this is a place to put a lock file in. What counts is read under it.
+// Everything before the lock only decides whether this is a place to put a lock file in. What
+// counts is read under it.
 net::awaitable<detailed<directory_verdict>> opener::look() {
-    auto has_state = co_await io::open(root(), std::string(format::state_name), io::open_mode::read);
+    auto has_state =
+        co_await io::open(root(), std::string(format::state_name), io::open_mode::read);
     directory_facts facts;
     facts.existing = options_.existing;
     if (!has_state) {
         BOOST_OUTCOME_CO_TRY(auto listing, co_await list_log(root()));
-        facts.has_state = listing.has_state;  // there, but it cannot be opened: loading it will tell why
+        // there, but it cannot be opened: loading it will tell why
+        facts.has_state = listing.has_state;
         facts.has_remains = listing.has_spare || listing.has_lost || listing.has_index;
         if (!facts.has_state) {
             BOOST_OUTCOME_CO_TRY(facts.orphans, co_await judge_orphans(listing));
@@ -164,7 +177,8 @@ net::awaitable<detailed<directory_verdict>> opener::look() {
             }
         }
     }
-    BOOST_OUTCOME_CO_TRY(log_.directory.lock, co_await take_lock(world_, root(), options_.lock_wait));
+    BOOST_OUTCOME_CO_TRY(log_.directory.lock,
+                         co_await take_lock(world_, root(), options_.lock_wait));
     BOOST_OUTCOME_CO_TRY(auto listing, co_await list_log(root()));
     log_.segments = std::move(listing.segments);
     log_.report.segments = log_.segments.size();
@@ -178,14 +192,15 @@ net::awaitable<detailed<directory_verdict>> opener::look() {
     co_return judge_directory(facts);
 }
 
-// Without STATE: whose segments are these? The newest commit that begins a segment tells; an adopted log's older
-// segments are raw.
+// Without STATE: whose segments are these? The newest commit that begins a segment tells; an
+// adopted log's older segments are raw.
 net::awaitable<detailed<orphan_content>> opener::judge_orphans(const directory_listing& listing) {
     if (listing.segments.empty()) {
         co_return orphan_content::none;
     }
     for (auto begin = listing.segments.rbegin(); begin != listing.segments.rend(); ++begin) {
-        BOOST_OUTCOME_CO_TRY(auto opened, co_await open_segment(root(), *begin, io::open_mode::read_direct));
+        BOOST_OUTCOME_CO_TRY(auto opened,
+                             co_await open_segment(root(), *begin, io::open_mode::read_direct));
         window_reader reader(*opened.file, path_of(root(), format::segment_name(*begin)),
                              opened.length_bytes);
         BOOST_OUTCOME_CO_TRY(auto kind, co_await look_for_trailer(reader, *begin));
@@ -198,13 +213,14 @@ net::awaitable<detailed<orphan_content>> opener::judge_orphans(const directory_l
 
 // The directory's own name first (opening it for creation syncs the one above), then what is in it.
 net::awaitable<detailed<void>> opener::create() {
-    BOOST_OUTCOME_CO_TRYV(co_await open_root(world_, path_, true, options_.allow_unsafe_filesystem));
+    BOOST_OUTCOME_CO_TRYV(
+        co_await open_root(world_, path_, true, options_.allow_unsafe_filesystem));
     BOOST_OUTCOME_CO_TRY(log_.state, co_await make_state(world_.random, root()));
     co_return success();
 }
 
-// A segment may be newer than STATE knows: its name was durable before STATE could say so. Then every segment from the
-// one that STATE names up to it must be whole, which only reading shows.
+// A segment may be newer than STATE knows: its name was durable before STATE could say so. Then
+// every segment from the one that STATE names up to it must be whole, which only reading shows.
 net::awaitable<detailed<lineage>> opener::walk_to_newest() {
     lineage before;
     before.crc = 0;
@@ -216,7 +232,8 @@ net::awaitable<detailed<lineage>> opener::walk_to_newest() {
     }
     auto at = std::lower_bound(log_.segments.begin(), log_.segments.end(), from);
     for (; std::next(at) != log_.segments.end(); ++at) {
-        BOOST_OUTCOME_CO_TRY(auto opened, co_await open_segment(root(), *at, io::open_mode::read_direct));
+        BOOST_OUTCOME_CO_TRY(auto opened,
+                             co_await open_segment(root(), *at, io::open_mode::read_direct));
         window_reader reader(*opened.file, path_of(root(), format::segment_name(*at)),
                              opened.length_bytes);
         BOOST_OUTCOME_CO_TRY(auto scan, co_await scan_segment(reader, params_for(*at, before)));
@@ -225,7 +242,8 @@ net::awaitable<detailed<lineage>> opener::walk_to_newest() {
         facts.successor = scan.prefix.next == next  ? successor_fact::at_end
                           : scan.prefix.next < next ? successor_fact::beyond_end
                                                     : successor_fact::before_end;
-        if (const auto decision = judge_segment(facts); decision.verdict != segment_verdict::whole) {
+        if (const auto decision = judge_segment(facts);
+            decision.verdict != segment_verdict::whole) {
             co_return describe_refusal(decision.verdict, reader.path(), scan, facts);
         }
         before.crc = scan.prefix.last_crc;
@@ -253,8 +271,10 @@ segment_facts opener::facts_of(const segment_scan& scan, log_offset begin) const
                             scan.is_zero_to_the_end());
     facts.later = later_fact_of(scan);
     const auto& mark = state().mark;
-    facts.is_mark_beyond = mark && mark->segment_begin == begin && is_mark_contradicted(*mark, scan.prefix);
-    const log_offset known = std::max(options_.known_durable_end.value_or(log_offset{}), state().remote_end);
+    facts.is_mark_beyond =
+        mark && mark->segment_begin == begin && is_mark_contradicted(*mark, scan.prefix);
+    const log_offset known =
+        std::max(options_.known_durable_end.value_or(log_offset{}), state().remote_end);
     facts.is_known_durable_beyond = known > scan.prefix.next;
     facts.is_sink_end_beyond = state().sink_synced_end > scan.prefix.next;
     facts.is_named_by_state = state().segment && state().segment->begin == begin;
@@ -263,7 +283,8 @@ segment_facts opener::facts_of(const segment_scan& scan, log_offset begin) const
     return facts;
 }
 
-net::awaitable<detailed<segment_scan>> opener::scan_newest(window_reader& reader, format::scan_params params) {
+net::awaitable<detailed<segment_scan>> opener::scan_newest(window_reader& reader,
+                                                           format::scan_params params) {
     if (is_mark_for(state().mark, params.expected_begin, reader.length_bytes())) {
         auto marked = co_await read_marked_end(reader, params, *state().mark);
         // What cannot be read here cannot be read below either, where it becomes a fact.
@@ -277,9 +298,11 @@ net::awaitable<detailed<segment_scan>> opener::scan_newest(window_reader& reader
 
 net::awaitable<detailed<void>> opener::recover_newest(lineage before) {
     const log_offset begin = log_.segments.back();
-    BOOST_OUTCOME_CO_TRY(auto opened, co_await open_segment(root(), begin, io::open_mode::write_direct));
+    BOOST_OUTCOME_CO_TRY(auto opened,
+                         co_await open_segment(root(), begin, io::open_mode::write_direct));
     log_.tail.file = std::move(opened.file);
-    window_reader reader(*log_.tail.file, path_of(root(), format::segment_name(begin)), opened.length_bytes);
+    window_reader reader(*log_.tail.file, path_of(root(), format::segment_name(begin)),
+                         opened.length_bytes);
     BOOST_OUTCOME_CO_TRY(auto scan, co_await scan_newest(reader, params_for(begin, before)));
     log_.report.recovered_bytes = log_.report.was_closed_cleanly
                                       ? scan.length_bytes - scan.prefix.last_commit_position_bytes
@@ -289,7 +312,8 @@ net::awaitable<detailed<void>> opener::recover_newest(lineage before) {
     log_.tail.begin = begin;
     log_.tail.length_bytes = scan.prefix.end_position_bytes;
     log_.tail.commits = scan.prefix.commits;
-    log_.tail.last_commit_position_bytes = scan.prefix.commits > 0 ? scan.prefix.last_commit_position_bytes : 0;
+    log_.tail.last_commit_position_bytes =
+        scan.prefix.commits > 0 ? scan.prefix.last_commit_position_bytes : 0;
     log_.begin = std::max(log_.segments.front(), state().purged_before);
     log_.end = scan.prefix.next;
     log_.log_id = state().log_id;
@@ -297,16 +321,18 @@ net::awaitable<detailed<void>> opener::recover_newest(lineage before) {
     log_.last_checksum = scan.prefix.last_crc.value_or(0);
     log_.last_timestamp_us = std::max(before.timestamp_us, scan.prefix.last_timestamp_us);
     const std::uint64_t wall_us = world_.clock.wall_us();
-    log_.report.clock_ahead_us = log_.last_timestamp_us > wall_us ? log_.last_timestamp_us - wall_us : 0;
+    log_.report.clock_ahead_us =
+        log_.last_timestamp_us > wall_us ? log_.last_timestamp_us - wall_us : 0;
     switch (decision.verdict) {
-        case segment_verdict::clean_end:
-        case segment_verdict::cut:
-        case segment_verdict::start_anew: co_return co_await execute(decision.verdict, reader, scan);
-        default: co_return describe_refusal(decision.verdict, reader.path(), scan, facts);
+    case segment_verdict::clean_end:
+    case segment_verdict::cut:
+    case segment_verdict::start_anew: co_return co_await execute(decision.verdict, reader, scan);
+    default: co_return describe_refusal(decision.verdict, reader.path(), scan, facts);
     }
 }
 
-net::awaitable<detailed<void>> opener::keep(window_reader& reader, std::uint64_t begin_bytes, std::uint64_t end_bytes) {
+net::awaitable<detailed<void>> opener::keep(window_reader& reader, std::uint64_t begin_bytes,
+                                            std::uint64_t end_bytes) {
     log_.report.cut_bytes = end_bytes - begin_bytes;
     log_.report.cut_segment = format::segment_name(log_.tail.begin);
     log_.report.cut_position_bytes = begin_bytes;
@@ -329,7 +355,8 @@ net::awaitable<detailed<void>> opener::execute(segment_verdict verdict, window_r
         BOOST_OUTCOME_CO_TRYV(co_await keep(reader, 0, scan.data_end_bytes));
         log_.tail.file.reset();
         BOOST_OUTCOME_CO_TRYV(co_await make_segment(root(), log_.tail.begin));
-        BOOST_OUTCOME_CO_TRY(auto opened, co_await open_segment(root(), log_.tail.begin, io::open_mode::write_direct));
+        BOOST_OUTCOME_CO_TRY(auto opened, co_await open_segment(root(), log_.tail.begin,
+                                                                io::open_mode::write_direct));
         log_.tail.file = std::move(opened.file);
         log_.tail.length_bytes = opened.length_bytes;
         co_return success();
@@ -340,24 +367,28 @@ net::awaitable<detailed<void>> opener::execute(segment_verdict verdict, window_r
     if (scan.length_bytes > log_.tail.length_bytes) {
         auto cut = co_await io::truncate(*log_.tail.file, log_.tail.length_bytes);
         if (!cut) {
-            co_return call_failed(cut.error(), path_, format::segment_name(log_.tail.begin), "cut the segment");
+            co_return call_failed(cut.error(), path_, format::segment_name(log_.tail.begin),
+                                  "cut the segment");
         }
         was_cut_ = true;
     }
     co_return success();
 }
 
-// Makes durable what the value will speak of. A killed predecessor may have written, cut or renamed without a sync, and
-// what is read now must not vanish in a power cut later.
+// Makes durable what the value will speak of. A killed predecessor may have written, cut or renamed
+// without a sync, and what is read now must not vanish in a power cut later.
 net::awaitable<detailed<void>> opener::settle(lineage before) {
-    BOOST_OUTCOME_CO_TRY(log_.directory.spare, co_await open_below(root(), format::spare_directory_name));
+    BOOST_OUTCOME_CO_TRY(log_.directory.spare,
+                         co_await open_below(root(), format::spare_directory_name));
     BOOST_OUTCOME_CO_TRYV(co_await empty_spare(*log_.directory.spare));
 
-    // The cut before anything is appended: bytes that come back behind new commits would be judged as theirs.
+    // The cut before anything is appended: bytes that come back behind new commits would be judged
+    // as theirs.
     if (!was_cut_ || !planted(planted_bug::cut_not_synced)) {
         auto synced = co_await io::sync(*log_.tail.file);
         if (!synced) {
-            co_return call_failed(synced.error(), path_, format::segment_name(log_.tail.begin), "sync the segment");
+            co_return call_failed(synced.error(), path_, format::segment_name(log_.tail.begin),
+                                  "sync the segment");
         }
     }
     // Names before STATE: what STATE names must be there.
@@ -391,7 +422,8 @@ net::awaitable<detailed<void>> opener::read_tail_block() {
     }
     auto read = co_await io::read(file, buffer.bytes(), begin);
     if (!read) {
-        co_return call_failed(read.error(), path_, format::segment_name(log_.tail.begin), "read the last block");
+        co_return call_failed(read.error(), path_, format::segment_name(log_.tail.begin),
+                              "read the last block");
     }
     const auto used = buffer.bytes().first(log_.tail.length_bytes - begin);
     log_.tail.tail_block.assign(used.begin(), used.end());

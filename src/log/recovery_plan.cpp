@@ -1,5 +1,5 @@
-// The decision tables. A row matches when every fact lies in the row's set; the rows are disjoint, so their order says
-// nothing. Read docs/recovery.md.
+// The decision tables. A row matches when every fact lies in the row's set; the rows are disjoint,
+// so their order says nothing. Read docs/recovery.md.
 
 #include "log/recovery_plan.hpp"
 
@@ -69,8 +69,9 @@ constexpr directory_row directory_rows[] = {
 
 bool matches(const directory_row& row, const directory_facts& facts) noexcept {
     return holds(row.has_state, facts.has_state) && holds(row.has_remains, facts.has_remains) &&
-           holds(row.orphans, facts.orphans) && holds(row.fit, facts.fit) && holds(row.has_reset, facts.has_reset) &&
-           holds(row.role, facts.role) && holds(row.existing, facts.existing);
+           holds(row.orphans, facts.orphans) && holds(row.fit, facts.fit) &&
+           holds(row.has_reset, facts.has_reset) && holds(row.role, facts.role) &&
+           holds(row.existing, facts.existing);
 }
 
 // ---- one segment
@@ -91,7 +92,8 @@ using sv = segment_verdict;
 constexpr fact_set no_header = of(hf::bad, hf::too_short);
 constexpr fact_set good = of(hf::good);
 // Ends that carry a reason of their own to refuse, whatever follows.
-constexpr fact_set never_torn = of(ef::stranger_first, ef::unchained_first, ef::epoch_backwards, ef::newer_trailer, ef::forked);
+constexpr fact_set never_torn =
+    of(ef::stranger_first, ef::unchained_first, ef::epoch_backwards, ef::newer_trailer, ef::forked);
 constexpr fact_set may_be_torn = any & ~never_torn;
 constexpr fact_set no_commit = of(ef::nothing, ef::zeros, ef::leftovers);
 constexpr fact_set torn_header = of(ef::expected_header);
@@ -101,7 +103,8 @@ constexpr fact_set found = of(lf::unproven, lf::proof);
 
 // clang-format off
 constexpr segment_row segment_rows[] = {
-//  label               unread. header                  end                       later                successor           witness policy          verdict
+//  label               unread. header                  end                       later
+//  successor           witness policy          verdict
   {"S-unreadable",      yes,    any,                    any,                      any,                 any,                any,    any,            sv::refuse_unreadable},
   {"S-version",         no,     of(hf::foreign_version),any,                      any,                 any,                any,    any,            sv::refuse_header},
   {"S-never-finished",  no,     no_header,              any,                      of(lf::none),        last,               no,     any,            sv::start_anew},
@@ -125,27 +128,29 @@ constexpr segment_row segment_rows[] = {
   {"S-torn-later-refused",no,   good,                   may_be_torn,              found,               last,               no,     of(tp::refuse), sv::refuse_torn},
   {"S-damaged",         no,     good,                   may_be_torn,              found,               incomplete,         yes,    any,            sv::refuse_damaged},
   {"S-undecided",       no,     good,                   may_be_torn,              of(lf::undecided),   incomplete,         any,    any,            sv::refuse_damaged},
-// A sink's records come again from its source, whatever was cut; only what it synced itself is a witness there.
+// A sink's records come again from its source, whatever was cut; only what it synced itself is a
+// witness there.
   {"S-sink-behind",     no,     good,                   may_be_torn,              any & ~of(lf::undecided), of(su::beyond_end), no, any,           sv::refuse_gap},
 };
 // clang-format on
 
 bool matches(const segment_row& row, const segment_facts& facts) noexcept {
     return holds(row.unreadable, facts.is_unreadable) && holds(row.header, facts.header) &&
-           holds(row.end, facts.end) && holds(row.later, facts.later) && holds(row.successor, facts.successor) &&
-           holds(row.witness, has_witness(facts)) && holds(row.policy, facts.policy);
+           holds(row.end, facts.end) && holds(row.later, facts.later) &&
+           holds(row.successor, facts.successor) && holds(row.witness, has_witness(facts)) &&
+           holds(row.policy, facts.policy);
 }
 
 template <class Rows, class Facts>
 int count_matching(const Rows& rows, const Facts& facts) noexcept {
-    return static_cast<int>(
-        std::count_if(std::begin(rows), std::end(rows), [&](const auto& row) { return matches(row, facts); }));
+    return static_cast<int>(std::count_if(std::begin(rows), std::end(rows),
+                                          [&](const auto& row) { return matches(row, facts); }));
 }
 
 template <class Rows, class Facts>
 const auto& row_for(const Rows& rows, const Facts& facts) noexcept {
-    const auto* const found_row =
-        std::find_if(std::begin(rows), std::end(rows), [&](const auto& row) { return matches(row, facts); });
+    const auto* const found_row = std::find_if(
+        std::begin(rows), std::end(rows), [&](const auto& row) { return matches(row, facts); });
     CAISSON_ASSERT(found_row != std::end(rows));
     return *found_row;
 }
@@ -154,8 +159,10 @@ const auto& row_for(const Rows& rows, const Facts& facts) noexcept {
 
 state_fit fit_of(const format::log_state& state, std::span<const log_offset> segments) noexcept {
     if (!state.segment) {
-        const bool is_only_the_first = segments.size() == 1 && segments.front() == state.purged_before;
-        return segments.empty() || is_only_the_first ? state_fit::no_segment_yet : state_fit::unexpected_segments;
+        const bool is_only_the_first =
+            segments.size() == 1 && segments.front() == state.purged_before;
+        return segments.empty() || is_only_the_first ? state_fit::no_segment_yet
+                                                     : state_fit::unexpected_segments;
     }
     if (!std::binary_search(segments.begin(), segments.end(), state.segment->begin)) {
         return state_fit::named_missing;
@@ -175,11 +182,12 @@ bool has_witness(const segment_facts& facts) noexcept {
         return false;
     }
     const bool is_proven_by_commit =
-        facts.later == later_fact::proof || (facts.part == segment_part::raw && facts.later == later_fact::unproven);
+        facts.later == later_fact::proof ||
+        (facts.part == segment_part::raw && facts.later == later_fact::unproven);
     // A header is durable before its segment gets a name, and the name before STATE tells it.
     const bool is_header_known = facts.header == header_fact::too_short && facts.is_named_by_state;
-    return is_proven_by_commit || facts.successor == successor_fact::beyond_end || facts.is_mark_beyond ||
-           facts.is_known_durable_beyond || is_header_known;
+    return is_proven_by_commit || facts.successor == successor_fact::beyond_end ||
+           facts.is_mark_beyond || facts.is_known_durable_beyond || is_header_known;
 }
 
 segment_decision judge_segment(const segment_facts& facts) noexcept {
@@ -187,42 +195,46 @@ segment_decision judge_segment(const segment_facts& facts) noexcept {
     return {row.verdict, row.label};
 }
 
-int rows_matching(const segment_facts& facts) noexcept { return count_matching(segment_rows, facts); }
-int rows_matching(const directory_facts& facts) noexcept { return count_matching(directory_rows, facts); }
+int rows_matching(const segment_facts& facts) noexcept {
+    return count_matching(segment_rows, facts);
+}
+int rows_matching(const directory_facts& facts) noexcept {
+    return count_matching(directory_rows, facts);
+}
 
 end_fact end_fact_of(format::scan_end why, bool is_expected_header_at_end, bool is_first_commit,
                      bool is_zero_to_the_end) noexcept {
     using format::scan_end;
     switch (why) {
-        case scan_end::end_of_file: return end_fact::nothing;
-        case scan_end::zeros: return is_zero_to_the_end ? end_fact::zeros : end_fact::leftovers;
-        case scan_end::wrong_log:
-        case scan_end::malformed:
-            // Behind other commits of this segment such bytes may be what a payload left in a recycled file, where
-            // they follow a torn write like any others.
-            if (is_first_commit && is_expected_header_at_end) {
-                return end_fact::stranger_first;
-            }
-            break;
-        case scan_end::chain_broken:
-            if (is_first_commit) {
-                return end_fact::unchained_first;
-            }
-            break;
-        case scan_end::epoch_backwards: return end_fact::epoch_backwards;
-        case scan_end::unsupported_trailer: return end_fact::newer_trailer;
-        case scan_end::forked: return end_fact::forked;
-        case scan_end::bad_header:
-        case scan_end::compressed:
-        case scan_end::short_header:
-        case scan_end::truncated_commit:
-        case scan_end::too_large:
-        case scan_end::no_records:
-        case scan_end::offset_overflow:
-        case scan_end::checksum_mismatch:
-        case scan_end::duplicate_offset:
-        case scan_end::out_of_order:
-        case scan_end::other_version: break;
+    case scan_end::end_of_file: return end_fact::nothing;
+    case scan_end::zeros: return is_zero_to_the_end ? end_fact::zeros : end_fact::leftovers;
+    case scan_end::wrong_log:
+    case scan_end::malformed:
+        // Behind other commits of this segment such bytes may be what a payload left in a
+        // recycled file, where they follow a torn write like any others.
+        if (is_first_commit && is_expected_header_at_end) {
+            return end_fact::stranger_first;
+        }
+        break;
+    case scan_end::chain_broken:
+        if (is_first_commit) {
+            return end_fact::unchained_first;
+        }
+        break;
+    case scan_end::epoch_backwards: return end_fact::epoch_backwards;
+    case scan_end::unsupported_trailer: return end_fact::newer_trailer;
+    case scan_end::forked: return end_fact::forked;
+    case scan_end::bad_header:
+    case scan_end::compressed:
+    case scan_end::short_header:
+    case scan_end::truncated_commit:
+    case scan_end::too_large:
+    case scan_end::no_records:
+    case scan_end::offset_overflow:
+    case scan_end::checksum_mismatch:
+    case scan_end::duplicate_offset:
+    case scan_end::out_of_order:
+    case scan_end::other_version: break;
     }
     return is_expected_header_at_end ? end_fact::expected_header : end_fact::leftovers;
 }

@@ -1,6 +1,7 @@
 #pragma once
-// What recovery concludes, as two decision tables: one for a directory, one for a segment. Facts in, verdict out; pure.
-// Every row has its reason in docs/recovery.md under the row's label. Knows nothing about files.
+// What recovery concludes, as two decision tables: one for a directory, one for a segment. Facts
+// in, verdict out; pure. Every row has its reason in docs/recovery.md under the row's label. Knows
+// nothing about files.
 
 #include <caisson/options.hpp>
 #include <caisson/types.hpp>
@@ -20,46 +21,51 @@ namespace caisson::log_detail {
 
 /// What the segments of a directory without STATE hold.
 enum class orphan_content : std::uint8_t {
-    none,   ///< there are no segments
-    raw,    ///< no commit with a trailer of ours was found
-    native, ///< at least one was
+    none,    ///< there are no segments
+    raw,     ///< no commit with a trailer of ours was found
+    native,  ///< at least one was
 };
 
 /// How STATE's newest segment and the segment files fit together.
 enum class state_fit : std::uint8_t {
-    no_segment_yet,     ///< STATE names none and there is none, or just the first: an unfinished creation
-    unexpected_segments,///< STATE names none, but there are others than the first
-    fits,               ///< the named segment is there
-    named_missing,      ///< the named segment is not there, or there is none at all
-    first_missing,      ///< the named one is there; the first one begins beyond what STATE says was purged
+    /// STATE names none and there is none, or just the first: an unfinished creation
+    no_segment_yet,
+    unexpected_segments,  ///< STATE names none, but there are others than the first
+    fits,                 ///< the named segment is there
+    named_missing,        ///< the named segment is not there, or there is none at all
+    /// the named one is there; the first one begins beyond what STATE says was purged
+    first_missing,
 };
 
 struct directory_facts {
     bool has_state = false;
-    bool has_remains = false;   ///< spare/, lost/ or an offset index: made only after STATE
-    orphan_content orphans = orphan_content::none;       ///< without STATE
-    state_fit fit = state_fit::no_segment_yet;           ///< with STATE
-    bool has_reset = false;                              ///< with STATE: a reset was begun
-    format::log_role role = format::log_role::primary;   ///< with STATE
+    bool has_remains = false;  ///< spare/, lost/ or an offset index: made only after STATE
+    orphan_content orphans = orphan_content::none;      ///< without STATE
+    state_fit fit = state_fit::no_segment_yet;          ///< with STATE
+    bool has_reset = false;                             ///< with STATE: a reset was begun
+    format::log_role role = format::log_role::primary;  ///< with STATE
     open_existing existing = open_existing::or_create;
 };
 
 enum class directory_verdict : std::uint8_t {
-    create,                 ///< there is no log: make one
-    finish_creation,        ///< STATE is there, nothing was ever appended: go on with the first segment
-    recover,                ///< there is a log: look at its end
-    refuse_not_found,       ///< errc::log_not_found
-    refuse_exists,          ///< errc::log_exists
-    refuse_foreign,         ///< errc::foreign_log
-    refuse_state_missing,   ///< errc::state_missing
-    refuse_segment_missing, ///< errc::segment_missing
-    refuse_unexpected,      ///< errc::foreign_file
-    refuse_reset,           ///< errc::unsupported_version: a reset that this version cannot finish
-    refuse_sink,            ///< errc::unsupported_version: a mirror's copy, which this version cannot promote
+    create,  ///< there is no log: make one
+    /// STATE is there, nothing was ever appended: go on with the first segment
+    finish_creation,
+    recover,                 ///< there is a log: look at its end
+    refuse_not_found,        ///< errc::log_not_found
+    refuse_exists,           ///< errc::log_exists
+    refuse_foreign,          ///< errc::foreign_log
+    refuse_state_missing,    ///< errc::state_missing
+    refuse_segment_missing,  ///< errc::segment_missing
+    refuse_unexpected,       ///< errc::foreign_file
+    refuse_reset,            ///< errc::unsupported_version: a reset that this version cannot finish
+    /// errc::unsupported_version: a mirror's copy, which this version cannot promote
+    refuse_sink,
 };
 
 /// How STATE (of which only `segment` and `purged_before` count) and the segments (ascending) fit.
-[[nodiscard]] state_fit fit_of(const format::log_state& state, std::span<const log_offset> segments) noexcept;
+[[nodiscard]] state_fit fit_of(const format::log_state& state,
+                               std::span<const log_offset> segments) noexcept;
 
 [[nodiscard]] directory_verdict judge_directory(const directory_facts& facts) noexcept;
 
@@ -69,46 +75,56 @@ enum class segment_part : std::uint8_t { native, raw };
 
 enum class header_fact : std::uint8_t {
     good,
-    foreign_version,///< a version, algorithm or compression that this build does not write into newest segments
-    bad,            ///< long enough, but no header
-    too_short,      ///< the file ends inside the header
+    /// a version, algorithm or compression that this build does not write into newest segments
+    foreign_version,
+    bad,        ///< long enough, but no header
+    too_short,  ///< the file ends inside the header
 };
 
 /// What stands where the good prefix ends.
 enum class end_fact : std::uint8_t {
-    nothing,          ///< the file ends there
-    zeros,            ///< only zeros up to the file's end
-    leftovers,        ///< other bytes, none of which begins with the expected offset at the end of the prefix
-    expected_header,  ///< a commit header with the expected offset, and no commit that continues the log
-    stranger_first,   ///< the segment's first commit has a right checksum and another log's id, or no trailer of ours
-    unchained_first,  ///< the segment's first commit is ours and does not continue the segment before it
+    nothing,  ///< the file ends there
+    zeros,    ///< only zeros up to the file's end
+    /// other bytes, none of which begins with the expected offset at the end of the prefix
+    leftovers,
+    /// a commit header with the expected offset, and no commit that continues the log
+    expected_header,
+    /// the segment's first commit has a right checksum and another log's id, or no trailer of ours
+    stranger_first,
+    /// the segment's first commit is ours and does not continue the segment before it
+    unchained_first,
     epoch_backwards,  ///< a commit that continues the log with a lower epoch
     newer_trailer,    ///< a commit with a trailer version above ours
     forked,           ///< raw: the offset of the commit before it with another checksum
 };
 
-/// The best that the search behind the good prefix found, and a commit at its end that does not continue it.
+/// The best that the search behind the good prefix found, and a commit at its end that does not
+/// continue it.
 enum class later_fact : std::uint8_t {
     none,
-    unproven,  ///< a valid commit of this log at or beyond the expected offset, which proves nothing durable beyond it
-    proof,     ///< one whose durable_end lies beyond the expected offset
-    undecided, ///< the search had to give up (raw parts only): nobody may say that nothing follows
+    /// a valid commit of this log at or beyond the expected offset, which proves nothing durable
+    /// beyond it
+    unproven,
+    proof,      ///< one whose durable_end lies beyond the expected offset
+    undecided,  ///< the search had to give up (raw parts only): nobody may say that nothing follows
 };
 
 /// Where the next segment begins, seen from the end of the good prefix.
 enum class successor_fact : std::uint8_t { none, at_end, beyond_end, before_end };
 
 struct segment_facts {
-    bool is_unreadable = false;         ///< the device could not read some of it
+    bool is_unreadable = false;  ///< the device could not read some of it
     segment_part part = segment_part::native;
     header_fact header = header_fact::good;
     end_fact end = end_fact::nothing;
     later_fact later = later_fact::none;
     successor_fact successor = successor_fact::none;
-    bool is_mark_beyond = false;        ///< a clean mark for this segment reaches beyond the good prefix, or differs
-    bool is_known_durable_beyond = false; ///< known_durable_end, or STATE's remote end, lies beyond the good prefix
-    bool is_sink_end_beyond = false;    ///< a sink: its own synced end lies beyond the good prefix
-    bool is_named_by_state = false;     ///< STATE names it: its header was durable before that
+    /// a clean mark for this segment reaches beyond the good prefix, or differs
+    bool is_mark_beyond = false;
+    /// known_durable_end, or STATE's remote end, lies beyond the good prefix
+    bool is_known_durable_beyond = false;
+    bool is_sink_end_beyond = false;  ///< a sink: its own synced end lies beyond the good prefix
+    bool is_named_by_state = false;   ///< STATE names it: its header was durable before that
     format::log_role role = format::log_role::primary;
     torn_tail_policy policy = torn_tail_policy::trim;
 };
@@ -146,12 +162,14 @@ struct segment_decision {
 
 // ---- facts from what the scan says
 
-/// The end as a fact, before the search behind it has run: zeros are confirmed or denied by `is_zero_to_the_end`.
-[[nodiscard]] end_fact end_fact_of(format::scan_end why, bool is_expected_header_at_end, bool is_first_commit,
-                                   bool is_zero_to_the_end) noexcept;
+/// The end as a fact, before the search behind it has run: zeros are confirmed or denied by
+/// `is_zero_to_the_end`.
+[[nodiscard]] end_fact end_fact_of(format::scan_end why, bool is_expected_header_at_end,
+                                   bool is_first_commit, bool is_zero_to_the_end) noexcept;
 
-/// Whether a clean mark speaks of this segment at this length, so that reading its last commit is enough.
-[[nodiscard]] bool is_mark_for(const std::optional<format::clean_mark>& mark, log_offset segment_begin,
-                               std::uint64_t length_bytes) noexcept;
+/// Whether a clean mark speaks of this segment at this length, so that reading its last commit is
+/// enough.
+[[nodiscard]] bool is_mark_for(const std::optional<format::clean_mark>& mark,
+                               log_offset segment_begin, std::uint64_t length_bytes) noexcept;
 
 }  // namespace caisson::log_detail

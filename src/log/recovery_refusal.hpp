@@ -1,6 +1,6 @@
 #pragma once
-// How a verdict that refuses reads to a person: which file, byte and offset, what was found, what to do next.
-// Decides nothing. Read docs/recovery.md.
+// How a verdict that refuses reads to a person: which file, byte and offset, what was found, what
+// to do next. Decides nothing. Read docs/recovery.md.
 
 #include <caisson/failure.hpp>
 

@@ -18,20 +18,22 @@ namespace {
 constexpr std::uint64_t window_bytes = 1_MiB;
 /// Up to here a commit is read without looking first whether its end is really there.
 constexpr std::uint64_t trusted_commit_bytes = 4_MiB;
-/// The first search assumes commits up to this length, which is what groups are; only when it proves nothing a second
-/// one, with larger windows, looks for longer ones.
+/// The first search assumes commits up to this length, which is what groups are; only when it
+/// proves nothing a second one, with larger windows, looks for longer ones.
 constexpr std::uint64_t common_commit_bytes = 1_MiB;
-/// A commit may end in zeros (of a timestamp, a payload, a checksum), but a native one has its random id in the last 33
-/// bytes; a block leaves ample room.
+/// A commit may end in zeros (of a timestamp, a payload, a checksum), but a native one has its
+/// random id in the last 33 bytes; a block leaves ample room.
 constexpr std::uint64_t zeros_after_data_bytes = 4096;
 
 std::uint64_t first_nonzero_from_behind(std::span<const std::byte> bytes) noexcept {
-    const auto last = std::find_if(bytes.rbegin(), bytes.rend(), [](std::byte b) { return b != std::byte{0}; });
+    const auto last =
+        std::find_if(bytes.rbegin(), bytes.rend(), [](std::byte b) { return b != std::byte{0}; });
     return static_cast<std::uint64_t>(bytes.rend() - last);
 }
 
 // Behind `from_bytes`: where the last byte that is not zero ends.
-net::awaitable<detailed<std::uint64_t>> find_data_end(window_reader& reader, std::uint64_t from_bytes) {
+net::awaitable<detailed<std::uint64_t>> find_data_end(window_reader& reader,
+                                                      std::uint64_t from_bytes) {
     std::uint64_t data_end = from_bytes;
     std::uint64_t position = from_bytes;
     while (position < reader.length_bytes()) {
@@ -46,9 +48,10 @@ net::awaitable<detailed<std::uint64_t>> find_data_end(window_reader& reader, std
     co_return data_end;
 }
 
-// Whether a commit that says it ends at `end_bytes` has this log's id where its trailer would be. A torn or damaged
-// length must not decide how much memory is taken.
-net::awaitable<detailed<bool>> is_trailer_there(window_reader& reader, std::uint64_t end_bytes, std::uint64_t log_id) {
+// Whether a commit that says it ends at `end_bytes` has this log's id where its trailer would be. A
+// torn or damaged length must not decide how much memory is taken.
+net::awaitable<detailed<bool>> is_trailer_there(window_reader& reader, std::uint64_t end_bytes,
+                                                std::uint64_t log_id) {
     namespace at = format::layout::native;
     constexpr std::uint64_t tail_bytes = at::trailer_bytes + format::layout::checksum_bytes;
     if (end_bytes > reader.length_bytes()) {
@@ -74,10 +77,13 @@ net::awaitable<detailed<void>> scan_prefix(window_reader& reader, format::scan_p
         }
         if (params.log_id && event.need.size_bytes_min > trusted_commit_bytes) {
             const std::uint64_t end_bytes = event.need.position_bytes + event.need.size_bytes_min;
-            BOOST_OUTCOME_CO_TRY(auto there, co_await is_trailer_there(reader, end_bytes, *params.log_id));
+            BOOST_OUTCOME_CO_TRY(auto there,
+                                 co_await is_trailer_there(reader, end_bytes, *params.log_id));
             if (!there) {
-                // A window that ends inside the commit lets the scanner conclude what it is: cut off.
-                reader.end_at(std::min(reader.length_bytes(), event.need.position_bytes + window_bytes));
+                // A window that ends inside the commit lets the scanner conclude what it is: cut
+                // off.
+                reader.end_at(
+                    std::min(reader.length_bytes(), event.need.position_bytes + window_bytes));
             }
         }
         BOOST_OUTCOME_CO_TRYV(co_await reader.bring(event.need));
@@ -90,7 +96,8 @@ struct search_outcome {
     bool is_exhausted = false;
 };
 
-net::awaitable<detailed<search_outcome>> search_behind(window_reader& reader, format::search_params params,
+net::awaitable<detailed<search_outcome>> search_behind(window_reader& reader,
+                                                       format::search_params params,
                                                        std::uint64_t from_bytes) {
     search_outcome outcome;
     format::damage_search search(params, from_bytes);
@@ -122,7 +129,8 @@ net::awaitable<detailed<search_outcome>> search_behind(window_reader& reader, fo
 }
 
 // Fills in what lies behind the good prefix, or behind the header's place when there is none.
-net::awaitable<detailed<void>> look_behind(window_reader& reader, format::scan_params params, segment_scan& scan) {
+net::awaitable<detailed<void>> look_behind(window_reader& reader, format::scan_params params,
+                                           segment_scan& scan) {
     const std::uint64_t from_bytes = scan.prefix.end_position_bytes;
     BOOST_OUTCOME_CO_TRY(auto data_end, co_await find_data_end(reader, from_bytes));
     scan.data_end_bytes = data_end;
@@ -135,8 +143,10 @@ net::awaitable<detailed<void>> look_behind(window_reader& reader, format::scan_p
     format::search_params search;
     search.expected_begin = scan.prefix.next;
     search.log_id = params.log_id;
-    const std::uint64_t longest_bytes = std::max<std::uint64_t>(end_bytes - from_bytes, common_commit_bytes);
-    for (search.commit_size_bytes_max = common_commit_bytes;; search.commit_size_bytes_max = longest_bytes) {
+    const std::uint64_t longest_bytes =
+        std::max<std::uint64_t>(end_bytes - from_bytes, common_commit_bytes);
+    for (search.commit_size_bytes_max = common_commit_bytes;;
+         search.commit_size_bytes_max = longest_bytes) {
         BOOST_OUTCOME_CO_TRY(auto outcome, co_await search_behind(reader, search, from_bytes));
         if (outcome.later && (!scan.later || outcome.is_proof)) {
             scan.later = outcome.later;
@@ -160,7 +170,8 @@ void window_reader::end_at(std::uint64_t end_bytes) noexcept {
 net::awaitable<detailed<void>> window_reader::bring(format::byte_need need) {
     const std::uint64_t block = file_.block_size_bytes();
     const std::uint64_t begin = round_down(std::min(need.position_bytes, end_bytes_), block);
-    const std::uint64_t least = std::max(need.size_bytes_min, window_bytes) + (need.position_bytes - begin);
+    const std::uint64_t least =
+        std::max(need.size_bytes_min, window_bytes) + (need.position_bytes - begin);
     // Reads whole blocks; what the last one holds beyond the end is cut off below.
     const std::uint64_t wanted = round_up(std::min(least, end_bytes_ - begin), block);
     if (buffer_.size_bytes() < wanted || !buffer_) {
@@ -190,7 +201,8 @@ net::awaitable<detailed<void>> window_reader::bring(format::byte_need need) {
 }
 
 // The large read failed: block by block the good parts are found and the bad place gets its name.
-net::awaitable<detailed<void>> window_reader::read_by_blocks(std::uint64_t begin_bytes, std::uint64_t wanted_bytes) {
+net::awaitable<detailed<void>> window_reader::read_by_blocks(std::uint64_t begin_bytes,
+                                                             std::uint64_t wanted_bytes) {
     const std::uint64_t block = file_.block_size_bytes();
     for (std::uint64_t done = 0; done < wanted_bytes; done += block) {
         const auto into = buffer_.bytes().subspan(done, block);
@@ -203,17 +215,21 @@ net::awaitable<detailed<void>> window_reader::read_by_blocks(std::uint64_t begin
             continue;
         }
         const std::uint64_t bad = begin_bytes + done;
-        co_return failure(errc::unreadable, "the device cannot read bytes " + std::to_string(bad) + " to " +
-                                                std::to_string(bad + block) + ": " + read.error().message())
+        co_return failure(errc::unreadable, "the device cannot read bytes " + std::to_string(bad) +
+                                                " to " + std::to_string(bad + block) + ": " +
+                                                read.error().message())
             .in_file(path_)
             .at_byte(bad)
-            .advise("nothing was changed; try again, or save the directory to another device and repair it there");
+            .advise("nothing was changed; try again, or save the directory to another device and "
+                    "repair it there");
     }
     co_return success();
 }
 
-net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader, format::scan_params params) {
-    params.commit_size_bytes_max = std::max<std::uint64_t>(reader.length_bytes(), common_commit_bytes);
+net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader,
+                                                    format::scan_params params) {
+    params.commit_size_bytes_max =
+        std::max<std::uint64_t>(reader.length_bytes(), common_commit_bytes);
     segment_scan scan;
     scan.length_bytes = reader.length_bytes();
     format::segment_scanner scanner(params);
@@ -227,11 +243,14 @@ net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader, forma
         scan.header_error = scanner.header_error();
         scan.has_header = scanner.header().has_value();
         if (scan.why == format::scan_end::compressed) {
-            scan.header_error = errc::unsupported_version;  // the newest segment is never compressed by us
+            // the newest segment is never compressed by us
+            scan.header_error = errc::unsupported_version;
         }
         scan.is_expected_header_at_end = scanner.is_expected_header_at_end();
-        if (scan.has_header && params.log_id && scanner.header()->version != format::segment_version::v1) {
-            // Native segments are of version 1: this header is damaged, and nothing after it was read rightly.
+        if (scan.has_header && params.log_id &&
+            scanner.header()->version != format::segment_version::v1) {
+            // Native segments are of version 1: this header is damaged, and nothing after it was
+            // read rightly.
             scan.has_header = false;
             scan.prefix = {};
             scan.prefix.next = params.expected_begin;
@@ -250,7 +269,8 @@ net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader, forma
     co_return std::move(scan);
 }
 
-net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_reader& reader, format::scan_params params,
+net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_reader& reader,
+                                                                      format::scan_params params,
                                                                       format::clean_mark mark) {
     constexpr std::uint64_t header_bytes = format::layout::segment_header::size_bytes;
     const std::optional<segment_scan> differs;
@@ -268,13 +288,16 @@ net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_rea
     scan.prefix.next = params.expected_begin;
     scan.prefix.last_crc = mark.last_crc;
     if (mark.last_commit_position_bytes == 0) {
-        const bool is_in_order = mark.length_bytes == header_bytes && params.previous_crc.value_or(mark.last_crc) == mark.last_crc;
+        const bool is_in_order = mark.length_bytes == header_bytes &&
+                                 params.previous_crc.value_or(mark.last_crc) == mark.last_crc;
         co_return is_in_order ? std::optional(std::move(scan)) : differs;
     }
-    if (mark.last_commit_position_bytes < header_bytes || mark.last_commit_position_bytes >= mark.length_bytes) {
+    if (mark.last_commit_position_bytes < header_bytes ||
+        mark.last_commit_position_bytes >= mark.length_bytes) {
         co_return differs;
     }
-    // Scanned as a segment that begins here: the same checks, without the link to a commit that was not read.
+    // Scanned as a segment that begins here: the same checks, without the link to a commit that was
+    // not read.
     const auto commit_bytes = mark.length_bytes - mark.last_commit_position_bytes;
     need = {mark.last_commit_position_bytes, commit_bytes};
     BOOST_OUTCOME_CO_TRYV(co_await reader.bring(need));
@@ -286,7 +309,8 @@ net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_rea
     params.expected_begin = commit.value().begin;
     params.previous_crc.reset();
     params.commit_size_bytes_max = std::max<std::uint64_t>(commit_bytes, common_commit_bytes);
-    format::segment_scanner scanner(params, format::segment_version::v1, mark.last_commit_position_bytes);
+    format::segment_scanner scanner(params, format::segment_version::v1,
+                                    mark.last_commit_position_bytes);
     const format::scan_event event = scanner.next(reader.window());
     const format::segment_prefix& prefix = scanner.prefix();
     if (event.step != format::scan_step::commit || prefix.end_position_bytes != mark.length_bytes ||
@@ -300,7 +324,8 @@ net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_rea
 net::awaitable<detailed<orphan_content>> look_for_trailer(window_reader& reader, log_offset begin) {
     format::scan_params params;
     params.expected_begin = begin;
-    params.commit_size_bytes_max = std::max<std::uint64_t>(reader.length_bytes(), common_commit_bytes);
+    params.commit_size_bytes_max =
+        std::max<std::uint64_t>(reader.length_bytes(), common_commit_bytes);
     format::segment_scanner scanner(params);
     format::byte_need need{0, window_bytes};
     for (;;) {

@@ -1,7 +1,8 @@
 #pragma once
-// Reading one segment for recovery: from its header to the end of its good prefix, then behind it for anything that
-// proves more was there. Collects facts; what they mean is recovery_plan's. Memory is bounded by the largest commit that
-// is really there. Read docs/recovery.md, "What is read".
+// Reading one segment for recovery: from its header to the end of its good prefix, then behind it
+// for anything that proves more was there. Collects facts; what they mean is recovery_plan's.
+// Memory is bounded by the largest commit that is really there. Read docs/recovery.md, "What is
+// read".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>
@@ -22,16 +23,21 @@
 
 namespace caisson::log_detail {
 
-/// Brings the bytes of one file, window by window, past the page cache where the file was opened that way.
+/// Brings the bytes of one file, window by window, past the page cache where the file was opened
+/// that way.
 class window_reader {
 public:
     /// `file` outlives the reader; `path` is for messages.
     window_reader(io::file& file, std::string path, std::uint64_t length_bytes)
-        : file_(file), path_(std::move(path)), length_bytes_(length_bytes), end_bytes_(length_bytes) {}
+        : file_(file),
+          path_(std::move(path)),
+          length_bytes_(length_bytes),
+          end_bytes_(length_bytes) {}
 
     /// Reads the window that `need` asks for (or more); then `window()` has it.
     ///
-    /// Errors: errc::unreadable with the first byte that cannot be read; of the system when there is no memory.
+    /// Errors: errc::unreadable with the first byte that cannot be read; of the system when there
+    ///         is no memory.
     net::awaitable<detailed<void>> bring(format::byte_need need);
 
     [[nodiscard]] const format::byte_window& window() const noexcept { return window_; }
@@ -42,7 +48,8 @@ public:
     void end_at(std::uint64_t end_bytes) noexcept;
 
 private:
-    net::awaitable<detailed<void>> read_by_blocks(std::uint64_t begin_bytes, std::uint64_t wanted_bytes);
+    net::awaitable<detailed<void>> read_by_blocks(std::uint64_t begin_bytes,
+                                                  std::uint64_t wanted_bytes);
 
     io::file& file_;
     std::string path_;
@@ -65,25 +72,34 @@ struct segment_scan {
     error_code header_error;
     bool has_header = false;
     bool is_expected_header_at_end = false;
-    std::uint64_t length_bytes = 0;         ///< of the file
-    std::uint64_t data_end_bytes = 0;       ///< behind the last byte that is not zero; the prefix's end if there is none
-    std::optional<later_commit> later;      ///< the first one, or the first that proves something
-    bool is_later_proof = false;            ///< its durable_end lies beyond the prefix
+    std::uint64_t length_bytes = 0;  ///< of the file
+    /// behind the last byte that is not zero; the prefix's end if there is none
+    std::uint64_t data_end_bytes = 0;
+    std::optional<later_commit> later;  ///< the first one, or the first that proves something
+    bool is_later_proof = false;        ///< its durable_end lies beyond the prefix
     bool is_search_exhausted = false;
-    std::optional<failure> unreadable;      ///< the scan could not go on here; everything above is as far as it came
+    /// the scan could not go on here; everything above is as far as it came
+    std::optional<failure> unreadable;
 
-    [[nodiscard]] bool is_zero_to_the_end() const noexcept { return data_end_bytes == prefix.end_position_bytes; }
+    [[nodiscard]] bool is_zero_to_the_end() const noexcept {
+        return data_end_bytes == prefix.end_position_bytes;
+    }
 };
 
-/// Reads the whole segment behind `reader`. `params.commit_size_bytes_max` is set here: nothing in a file is longer.
-net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader, format::scan_params params);
+/// Reads the whole segment behind `reader`. `params.commit_size_bytes_max` is set here: nothing in
+/// a file is longer.
+net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader,
+                                                    format::scan_params params);
 
-/// Reads only the header and the commit that `mark` says is the last one. No value: they are not what the mark says, and
-/// the whole segment has to be read. The prefix then counts one commit, which stands for all.
-net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_reader& reader, format::scan_params params,
+/// Reads only the header and the commit that `mark` says is the last one. No value: they are not
+/// what the mark says, and the whole segment has to be read. The prefix then counts one commit,
+/// which stands for all.
+net::awaitable<detailed<std::optional<segment_scan>>> read_marked_end(window_reader& reader,
+                                                                      format::scan_params params,
                                                                       format::clean_mark mark);
 
-/// What the first commit of a segment in a directory without STATE is; `none` if it has no valid first commit.
+/// What the first commit of a segment in a directory without STATE is; `none` if it has no valid
+/// first commit.
 net::awaitable<detailed<orphan_content>> look_for_trailer(window_reader& reader, log_offset begin);
 
 }  // namespace caisson::log_detail

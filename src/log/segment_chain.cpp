@@ -1,4 +1,5 @@
-// Preparation runs as one coroutine, rotation as another; both belong to the task group, which stop() joins.
+// Preparation runs as one coroutine, rotation as another; both belong to the task group, which
+// stop() joins.
 
 #include "log/segment_chain.hpp"
 
@@ -26,11 +27,13 @@ namespace {
 constexpr std::uint64_t space_retry_ns = 100'000'000;
 
 std::span<const std::byte> zeros() {
-    static const aligned_buffer block = aligned_buffer::allocate(zero_chunk_bytes, 4096, aligned_buffer::fill::zeroed);
+    static const aligned_buffer block =
+        aligned_buffer::allocate(zero_chunk_bytes, 4096, aligned_buffer::fill::zeroed);
     return block.bytes();
 }
 
-/// Reasons to try again later rather than to give up on the log: nothing that was stored is touched by them.
+/// Reasons to try again later rather than to give up on the log: nothing that was stored is touched
+/// by them.
 bool is_shortage(error_code code) noexcept {
     return code == condition::no_space || code == boost::system::errc::too_many_files_open ||
            code == boost::system::errc::too_many_files_open_in_system ||
@@ -39,14 +42,23 @@ bool is_shortage(error_code code) noexcept {
 
 }  // namespace
 
-segment_chain::segment_chain(log_shared& shared, group_listener& listener, log_directory& directory, state_store& state,
-                             segment_tail tail, last_commit last, std::vector<log_offset> named,
-                             void (*room_changed)(void*), void* room_listener)
-    : shared_(shared), listener_(listener), directory_(directory), state_(state), room_changed_(room_changed),
-      room_listener_(room_listener), plan_(directory.root->traits().copies_on_write), named_(std::move(named)),
-      tasks_(shared.world.home), wake_(shared.world.home) {
-    target_ = std::make_unique<segment_file>(shared, listener, std::move(tail.file), tail.begin, tail.length_bytes,
-                                             directory.root->traits().copies_on_write);
+segment_chain::segment_chain(log_shared& shared, group_listener& listener, log_directory& directory,
+                             state_store& state, segment_tail tail, last_commit last,
+                             std::vector<log_offset> named, void (*room_changed)(void*),
+                             void* room_listener)
+    : shared_(shared),
+      listener_(listener),
+      directory_(directory),
+      state_(state),
+      room_changed_(room_changed),
+      room_listener_(room_listener),
+      plan_(directory.root->traits().copies_on_write),
+      named_(std::move(named)),
+      tasks_(shared.world.home),
+      wake_(shared.world.home) {
+    target_ =
+        std::make_unique<segment_file>(shared, listener, std::move(tail.file), tail.begin,
+                                       tail.length_bytes, directory.root->traits().copies_on_write);
     target_->tail = std::move(tail.tail_block);
     target_->has_commits = tail.commits > 0;
     target_->last = last;
@@ -60,7 +72,8 @@ segment_chain::~segment_chain() {
     }
 }
 
-failure segment_chain::trouble(const char* what, error_code code, const segment_file& segment) const {
+failure segment_chain::trouble(const char* what, error_code code,
+                               const segment_file& segment) const {
     return failure(code, std::string(what) + ": " + code.message())
         .in_file(segment.is_named ? segment.name() : shared_.path + "/spare/" + segment.spare_name)
         .advise("the log takes no more appends; close it, look at the device, and reopen it");
@@ -69,7 +82,8 @@ failure segment_chain::trouble(const char* what, error_code code, const segment_
 // ---- asking for room
 
 void segment_chain::want_room(segment_file& segment, std::uint64_t end_bytes) {
-    segment.space.wanted_end = std::max(segment.space.wanted_end, round_up(end_bytes, segment.file->block_size_bytes()));
+    segment.space.wanted_end =
+        std::max(segment.space.wanted_end, round_up(end_bytes, segment.file->block_size_bytes()));
     start_preparing();
 }
 
@@ -120,8 +134,9 @@ net::awaitable<void> segment_chain::prepare_loop() {
     }
     while (!is_stopping_ && !shared_.health.is_poisoned()) {
         const space_action action =
-            out_of_space_ ? space_action{}
-                          : plan_.next(target_->space, spare_ ? &spare_->space : nullptr, next_is_wanted_);
+            out_of_space_
+                ? space_action{}
+                : plan_.next(target_->space, spare_ ? &spare_->space : nullptr, next_is_wanted_);
         if (action.what == space_action::kind::idle) {
             is_idle_ = true;
             co_await wake_.wait();
@@ -147,7 +162,8 @@ net::awaitable<void> segment_chain::prepare_loop() {
 
 void segment_chain::meet_no_space(const failure& cause) {
     if (shared_.counters.out_of_space == 0 && shared_.world.logger) {
-        shared_.world.logger->warn("{}: no room for further records: {}", shared_.path, cause.message());
+        shared_.world.logger->warn("{}: no room for further records: {}", shared_.path,
+                                   cause.message());
     }
     out_of_space_ = true;
     shared_.counters.out_of_space = 1;
@@ -160,8 +176,8 @@ void segment_chain::meet_no_space(const failure& cause) {
 }
 
 net::awaitable<detailed<void>> segment_chain::drop_clean_mark() {
-    // Before the first write since open: a mark that outlives a write would vouch for bytes it has not seen. Settled in
-    // both slots, or a slot that rots would bring it back.
+    // Before the first write since open: a mark that outlives a write would vouch for bytes it has
+    // not seen. Settled in both slots, or a slot that rots would bring it back.
     has_written_ = true;
     if (!state_.current().mark) {
         co_return success();
@@ -174,16 +190,13 @@ net::awaitable<detailed<void>> segment_chain::drop_clean_mark() {
 net::awaitable<detailed<void>> segment_chain::execute(space_action action) {
     segment_file& segment = action.of_spare && spare_ ? *spare_ : *target_;
     switch (action.what) {
-    case space_action::kind::create_spare:
-        co_return co_await create_spare();
+    case space_action::kind::create_spare: co_return co_await create_spare();
     case space_action::kind::allocate:
         co_return co_await allocate(segment, action.begin_bytes, action.end_bytes);
     case space_action::kind::zero:
         co_return co_await zero(segment, action.begin_bytes, action.end_bytes);
-    case space_action::kind::sync:
-        co_return co_await sync_prepared(segment, action.end_bytes);
-    case space_action::kind::idle:
-        break;
+    case space_action::kind::sync: co_return co_await sync_prepared(segment, action.end_bytes);
+    case space_action::kind::idle: break;
     }
     co_return success();
 }
@@ -192,25 +205,31 @@ net::awaitable<detailed<void>> segment_chain::create_spare() {
     const std::string name = "next-" + std::to_string(spares_made_++);
     auto opened = co_await io::open(*directory_.spare, name, io::open_mode::create_direct);
     if (!opened) {
-        co_return failure(opened.error(), "cannot create the next segment: " + opened.error().message())
+        co_return failure(opened.error(),
+                          "cannot create the next segment: " + opened.error().message())
             .in_file(shared_.path + "/spare/" + name);
     }
-    auto made = std::make_unique<segment_file>(shared_, listener_, std::move(opened).value(), log_offset{},
-                                               format::layout::segment_header::size_bytes, plan_copies_on_write());
+    auto made = std::make_unique<segment_file>(
+        shared_, listener_, std::move(opened).value(), log_offset{},
+        format::layout::segment_header::size_bytes, plan_copies_on_write());
     made->spare_name = name;
     made->tail.resize(format::layout::segment_header::size_bytes);
     format::encode_segment_header(made->tail);
-    // The header is durable before the file can get a name, so a named segment has a header. The block is written whole,
-    // as direct I/O wants; what lies behind the header is zero.
+    // The header is durable before the file can get a name, so a named segment has a header. The
+    // block is written whole, as direct I/O wants; what lies behind the header is zero.
     const std::uint64_t block_bytes = made->file->block_size_bytes();
-    aligned_buffer first_block = aligned_buffer::allocate(block_bytes, block_bytes, aligned_buffer::fill::zeroed);
+    aligned_buffer first_block =
+        aligned_buffer::allocate(block_bytes, block_bytes, aligned_buffer::fill::zeroed);
     if (!first_block) {
-        co_return failure(make_error_code(boost::system::errc::not_enough_memory), "no memory for a block");
+        co_return failure(make_error_code(boost::system::errc::not_enough_memory),
+                          "no memory for a block");
     }
     std::copy(made->tail.begin(), made->tail.end(), first_block.data());
-    const auto written = co_await io::write(*made->file, first_block.bytes(), 0, io::write_mode::dsync);
+    const auto written =
+        co_await io::write(*made->file, first_block.bytes(), 0, io::write_mode::dsync);
     if (!written) {
-        const failure cause = trouble("cannot write the header of the next segment", written.error(), *made);
+        const failure cause =
+            trouble("cannot write the header of the next segment", written.error(), *made);
         // Try again with a fresh file; this one is removed here or at the next open.
         made.reset();
         (void)co_await io::unlink(*directory_.spare, name);
@@ -225,14 +244,16 @@ bool segment_chain::plan_copies_on_write() const noexcept {
     return directory_.root->traits().copies_on_write;
 }
 
-net::awaitable<detailed<void>> segment_chain::allocate(segment_file& segment, std::uint64_t begin_bytes,
+net::awaitable<detailed<void>> segment_chain::allocate(segment_file& segment,
+                                                       std::uint64_t begin_bytes,
                                                        std::uint64_t end_bytes) {
     const std::uint64_t block_bytes = segment.file->block_size_bytes();
     const std::uint64_t least = std::max(segment.space.wanted_end, begin_bytes + block_bytes);
     for (std::uint64_t end = end_bytes;;) {
         const auto reserved = co_await io::allocate(*segment.file, begin_bytes, end);
         if (reserved || reserved.error() == boost::system::errc::operation_not_supported) {
-            // Where space cannot be reserved, zero-writing reserves it; a full disk then shows at a commit's write.
+            // Where space cannot be reserved, zero-writing reserves it; a full disk then shows at a
+            // commit's write.
             segment.space.allocated_end = end;
             out_of_space_ = false;
             shared_.counters.out_of_space = 0;
@@ -249,13 +270,15 @@ net::awaitable<detailed<void>> segment_chain::allocate(segment_file& segment, st
 net::awaitable<detailed<void>> segment_chain::zero(segment_file& segment, std::uint64_t begin_bytes,
                                                    std::uint64_t end_bytes) {
     const std::span<const std::byte> chunk = zeros().first(end_bytes - begin_bytes);
-    // From here until the write has completed no commit is submitted to these blocks (segment_file::start asserts it).
+    // From here until the write has completed no commit is submitted to these blocks
+    // (segment_file::start asserts it).
     segment.zeroing_begin = begin_bytes;
     segment.zeroing_end = end_bytes;
     if (!planted(planted_bug::zero_write_over_commit)) {
         CAISSON_ASSERT(begin_bytes >= segment.space.submitted_end);
     }
-    const auto written = co_await io::write(*segment.file, chunk, begin_bytes, io::write_mode::plain);
+    const auto written =
+        co_await io::write(*segment.file, chunk, begin_bytes, io::write_mode::plain);
     segment.zeroing_begin = segment.zeroing_end = 0;
     if (!written) {
         co_return trouble("cannot prepare space", written.error(), segment);
@@ -265,13 +288,16 @@ net::awaitable<detailed<void>> segment_chain::zero(segment_file& segment, std::u
     co_return success();
 }
 
-net::awaitable<detailed<void>> segment_chain::sync_prepared(segment_file& segment, std::uint64_t end_bytes) {
-    // The blocks count as written only when they and their extents are on stable storage: a DSYNC overwrite would
-    // otherwise have to commit the file system's journal, which is what preparing avoids.
+net::awaitable<detailed<void>> segment_chain::sync_prepared(segment_file& segment,
+                                                            std::uint64_t end_bytes) {
+    // The blocks count as written only when they and their extents are on stable storage: a DSYNC
+    // overwrite would otherwise have to commit the file system's journal, which is what preparing
+    // avoids.
     shared_.counters.syncs_issued += 1;
     const auto synced = co_await io::sync(*segment.file);
     if (!synced) {
-        // Poison, also on ENOSPC: a sync reports once, and what it dropped may have been a commit's plain write.
+        // Poison, also on ENOSPC: a sync reports once, and what it dropped may have been a commit's
+        // plain write.
         shared_.health.poison(trouble("cannot sync prepared space", synced.error(), segment));
         co_return success();
     }
@@ -317,9 +343,10 @@ net::awaitable<void> segment_chain::rotate() {
 
 net::awaitable<detailed<void>> segment_chain::seal_predecessor() {
     segment_file& old = *predecessor_;
-    // A named successor proves its predecessor whole, so every commit of it is durable first; and no zero-write may
-    // land behind the cut.
-    while ((old.groups_unfinished > 0 && !planted(planted_bug::successor_named_early)) || prepared_now_ == &old) {
+    // A named successor proves its predecessor whole, so every commit of it is durable first; and
+    // no zero-write may land behind the cut.
+    while ((old.groups_unfinished > 0 && !planted(planted_bug::successor_named_early)) ||
+           prepared_now_ == &old) {
         if (shared_.health.is_poisoned()) {
             co_return success();
         }
@@ -348,7 +375,8 @@ net::awaitable<detailed<void>> segment_chain::name_successor() {
         co_return trouble("cannot name the next segment", renamed.error(), fresh);
     }
     if (!planted(planted_bug::no_directory_sync)) {
-        // The new name, then the old one's absence: a crash between leaves both, and open empties spare/.
+        // The new name, then the old one's absence: a crash between leaves both, and open empties
+        // spare/.
         const auto there = co_await io::sync(*directory_.root);
         if (!there) {
             co_return trouble("cannot sync the log's directory", there.error(), fresh);
@@ -359,15 +387,18 @@ net::awaitable<detailed<void>> segment_chain::name_successor() {
         }
     }
     auto changed = state_.current();
-    changed.segment = format::newest_segment{fresh.begin, predecessor_->last.checksum, predecessor_->last.timestamp_us};
+    changed.segment = format::newest_segment{fresh.begin, predecessor_->last.checksum,
+                                             predecessor_->last.timestamp_us};
     co_return co_await state_.store(std::move(changed));
 }
 
 net::awaitable<void> segment_chain::write_index_of(const segment_file& segment) {
-    const auto written = co_await log_detail::write_index(*directory_.root, segment.begin, segment.index);
+    const auto written =
+        co_await log_detail::write_index(*directory_.root, segment.begin, segment.index);
     if (!written && shared_.world.logger) {
         // Derived: a reader scans instead.
-        shared_.world.logger->warn("{}: cannot write the offset index: {}", segment.name(), written.error().message());
+        shared_.world.logger->warn("{}: cannot write the offset index: {}", segment.name(),
+                                   written.error().message());
     }
 }
 
@@ -409,8 +440,9 @@ net::awaitable<detailed<void>> segment_chain::finish() {
     }
     if (!state_.current().mark) {
         auto changed = state_.current();
-        changed.mark = format::clean_mark{target_->begin, target_->end_bytes, target_->last_commit_position_bytes,
-                                          target_->last.checksum};
+        changed.mark =
+            format::clean_mark{target_->begin, target_->end_bytes,
+                               target_->last_commit_position_bytes, target_->last.checksum};
         co_return co_await state_.store(std::move(changed));
     }
     co_return success();

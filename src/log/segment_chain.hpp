@@ -1,7 +1,8 @@
 #pragma once
-// segment_chain: the segments that are being written: the target of new groups, the spare that will follow it, and the
-// hand-over between them. It executes space_plan ahead of the commits and names a successor once its predecessor is
-// whole. Knows nothing about groups' contents. Read docs/architecture.md, "Prepared space" and "Rotation".
+// segment_chain: the segments that are being written: the target of new groups, the spare that will
+// follow it, and the hand-over between them. It executes space_plan ahead of the commits and names
+// a successor once its predecessor is whole. Knows nothing about groups' contents. Read
+// docs/architecture.md, "Prepared space" and "Rotation".
 
 #include <caisson/failure.hpp>
 #include <caisson/types.hpp>
@@ -24,32 +25,37 @@ namespace caisson::log_detail {
 
 class segment_chain {
 public:
-    /// `room_changed` is called when waiting for room has an end: there is some, or there is none to be had.
-    segment_chain(log_shared& shared, group_listener& listener, log_directory& directory, state_store& state,
-                  segment_tail tail, last_commit last, std::vector<log_offset> named,
-                  void (*room_changed)(void*), void* room_listener);
+    /// `room_changed` is called when waiting for room has an end: there is some, or there is none
+    /// to be had.
+    segment_chain(log_shared& shared, group_listener& listener, log_directory& directory,
+                  state_store& state, segment_tail tail, last_commit last,
+                  std::vector<log_offset> named, void (*room_changed)(void*), void* room_listener);
     segment_chain(const segment_chain&) = delete;
     segment_chain& operator=(const segment_chain&) = delete;
     ~segment_chain();
 
     [[nodiscard]] segment_file& target() noexcept { return *target_; }
-    /// Whether `begin_next` may be called: there is a spare, and no other successor still waits for its name.
-    [[nodiscard]] bool can_begin_next() const noexcept { return spare_ != nullptr && predecessor_ == nullptr; }
+    /// Whether `begin_next` may be called: there is a spare, and no other successor still waits for
+    /// its name.
+    [[nodiscard]] bool can_begin_next() const noexcept {
+        return spare_ != nullptr && predecessor_ == nullptr;
+    }
     [[nodiscard]] segment_file* spare() noexcept { return spare_.get(); }
 
     /// Asks for reserved space up to `end_bytes` of `segment` (the target or the spare).
     void want_room(segment_file& segment, std::uint64_t end_bytes);
     void want_next();
 
-    /// Makes the spare the target; its first record gets `first`. Everything before it was closed by the appender.
-    /// Nothing in it counts as durable before its name is, which follows in the background.
+    /// Makes the spare the target; its first record gets `first`. Everything before it was closed
+    /// by the appender. Nothing in it counts as durable before its name is, which follows in the
+    /// background.
     segment_file& begin_next(log_offset first);
 
     /// After a group left or ended: prepares further if need be.
     void on_progress();
 
-    /// Whether segments may be written: the clean mark of an earlier close is dropped, in both slots of STATE. Asking for
-    /// room brings it about.
+    /// Whether segments may be written: the clean mark of an earlier close is dropped, in both
+    /// slots of STATE. Asking for room brings it about.
     [[nodiscard]] bool is_active() const noexcept { return is_active_; }
 
     /// The device refused to reserve space at the last attempt. Cleared by the next success.
@@ -58,11 +64,12 @@ public:
     /// First offsets of all named segments, ascending.
     [[nodiscard]] const std::vector<log_offset>& named_segments() const noexcept { return named_; }
 
-    /// Ends the background work. Named successors stay named; after it nothing is in flight on any segment.
+    /// Ends the background work. Named successors stay named; after it nothing is in flight on any
+    /// segment.
     net::awaitable<void> stop();
 
-    /// After `stop`, of a healthy log with no group left: cuts the target to its exact length, syncs it, writes its
-    /// index, removes the spare, and marks the log as cleanly closed.
+    /// After `stop`, of a healthy log with no group left: cuts the target to its exact length,
+    /// syncs it, writes its index, removes the spare, and marks the log as cleanly closed.
     net::awaitable<detailed<void>> finish();
 
     /// After `stop`: closes every segment file.
@@ -73,8 +80,10 @@ private:
     net::awaitable<detailed<void>> drop_clean_mark();
     net::awaitable<detailed<void>> execute(space_action action);
     net::awaitable<detailed<void>> create_spare();
-    net::awaitable<detailed<void>> allocate(segment_file& segment, std::uint64_t begin_bytes, std::uint64_t end_bytes);
-    net::awaitable<detailed<void>> zero(segment_file& segment, std::uint64_t begin_bytes, std::uint64_t end_bytes);
+    net::awaitable<detailed<void>> allocate(segment_file& segment, std::uint64_t begin_bytes,
+                                            std::uint64_t end_bytes);
+    net::awaitable<detailed<void>> zero(segment_file& segment, std::uint64_t begin_bytes,
+                                        std::uint64_t end_bytes);
     net::awaitable<detailed<void>> sync_prepared(segment_file& segment, std::uint64_t end_bytes);
     net::awaitable<void> rotate();
     net::awaitable<detailed<void>> seal_predecessor();
@@ -84,7 +93,8 @@ private:
     void start_preparing();
     [[nodiscard]] bool plan_copies_on_write() const noexcept;
 
-    [[nodiscard]] failure trouble(const char* what, error_code code, const segment_file& segment) const;
+    [[nodiscard]] failure trouble(const char* what, error_code code,
+                                  const segment_file& segment) const;
 
     log_shared& shared_;
     group_listener& listener_;
@@ -96,19 +106,20 @@ private:
     std::unique_ptr<segment_file> target_;
     std::unique_ptr<segment_file> predecessor_;  ///< until its successor has a name
     std::unique_ptr<segment_file> spare_;
-    const segment_file* prepared_now_ = nullptr; ///< the segment an action is running on
+    const segment_file* prepared_now_ = nullptr;  ///< the segment an action is running on
     std::vector<log_offset> named_;
     async::task_group tasks_;
-    async::event wake_;                          ///< for the prepare loop only
+    async::event wake_;  ///< for the prepare loop only
     std::uint64_t spares_made_ = 0;
     std::uint64_t last_refusal_ns_ = 0;
-    bool is_preparing_ = false;                  ///< the prepare loop runs
-    bool is_idle_ = false;                       ///< ... and waits
+    bool is_preparing_ = false;  ///< the prepare loop runs
+    bool is_idle_ = false;       ///< ... and waits
     bool next_is_wanted_ = false;
     bool out_of_space_ = false;
     bool is_stopping_ = false;
-    bool has_written_ = false;                   ///< something may have been changed since open
-    bool is_active_ = false;                     ///< the clean mark is dropped, durably in both slots
+    bool has_written_ = false;  ///< something may have been changed since open
+    /// the clean mark is dropped, durably in both slots
+    bool is_active_ = false;
 };
 
 }  // namespace caisson::log_detail

@@ -1,4 +1,5 @@
-// The order of looks that makes a claim of damage safe beside a live writer: bytes, directory, bytes again, name.
+// The order of looks that makes a claim of damage safe beside a live writer: bytes, directory,
+// bytes again, name.
 
 #include "log/segment_end.hpp"
 
@@ -24,8 +25,9 @@ bool is_damage_by_itself(scan_end why, bool is_native) noexcept {
     if (why == scan_end::duplicate_offset) {
         return !is_native;  // ours may be the remains of a recycled file
     }
-    return why == scan_end::compressed || why == scan_end::forked || why == scan_end::epoch_backwards ||
-           why == scan_end::unsupported_trailer || why == scan_end::other_version;
+    return why == scan_end::compressed || why == scan_end::forked ||
+           why == scan_end::epoch_backwards || why == scan_end::unsupported_trailer ||
+           why == scan_end::other_version;
 }
 
 bool is_newer_version(const error_code& header_error) noexcept {
@@ -33,15 +35,17 @@ bool is_newer_version(const error_code& header_error) noexcept {
 }
 
 // The rows of the decision table (docs/recovery.md) as far as a reader can see them.
-tail_opinion judge_bytes(const segment_cursor& cursor, const format::scan_event& event, const search_outcome& behind,
-                         bool is_known_durable, bool are_trailers_proof) noexcept {
+tail_opinion judge_bytes(const segment_cursor& cursor, const format::scan_event& event,
+                         const search_outcome& behind, bool is_known_durable,
+                         bool are_trailers_proof) noexcept {
     tail_opinion opinion{end_kind::clean, nullptr, behind.first_nonzero_bytes};
     const bool has_later = behind.found.has_value();
     if (is_known_durable) {
         opinion.witness = "STATE says that acknowledged records stood here";
     } else if (has_later && behind.is_proof && are_trailers_proof) {
-        opinion.witness = cursor.is_native() ? "a later commit says that this place was acknowledged"
-                                             : "a valid commit follows";
+        opinion.witness = cursor.is_native()
+                              ? "a later commit says that this place was acknowledged"
+                              : "a valid commit follows";
     } else if (behind.is_exhausted) {
         opinion.witness = "the bytes behind it are such that a valid commit cannot be excluded";
     } else if (is_damage_by_itself(event.why, cursor.is_native())) {
@@ -78,8 +82,9 @@ net::awaitable<detailed<tail_opinion>> judge_tail(segment_cursor& cursor, read_s
     if (event.why != scan_end::end_of_file && event.why != scan_end::compressed) {
         const std::uint64_t from_bytes =
             cursor.header() ? event.position_bytes : format::layout::segment_header::size_bytes;
-        auto searched = co_await cursor.search(event.why == scan_end::bad_header ? from_bytes : event.position_bytes,
-                                               expected, segment_cursor::search_goal::proof);
+        auto searched = co_await cursor.search(
+            event.why == scan_end::bad_header ? from_bytes : event.position_bytes, expected,
+            segment_cursor::search_goal::proof);
         if (!searched) {
             co_return searched.error();
         }
@@ -99,22 +104,25 @@ failure damage_at(const segment_cursor& cursor, const format::scan_event& event)
 
 namespace {
 
-failure missing_between(const segment_cursor& cursor, const format::scan_event& event, log_offset next) {
+failure missing_between(const segment_cursor& cursor, const format::scan_event& event,
+                        log_offset next) {
     const bool is_short = event.why == scan_end::end_of_file || event.why == scan_end::zeros;
     if (!is_short) {
         return damage_at(cursor, event);
     }
-    return failure(errc::segment_gap, "the segment ends here, but the next one begins with offset " +
-                                          std::to_string(next.value()) + ": records are missing")
+    return failure(errc::segment_gap,
+                   "the segment ends here, but the next one begins with offset " +
+                       std::to_string(next.value()) + ": records are missing")
         .in_file(cursor.path())
         .at_byte(event.position_bytes)
         .at_offset(cursor.prefix().next);
 }
 
-failure overlapping(const segment_cursor& cursor, const format::scan_event& event, log_offset next) {
-    return failure(errc::segment_overlap, "the segment reaches to offset " +
-                                              std::to_string(cursor.prefix().next.value()) +
-                                              ", but the next one begins with " + std::to_string(next.value()))
+failure overlapping(const segment_cursor& cursor, const format::scan_event& event,
+                    log_offset next) {
+    return failure(errc::segment_overlap,
+                   "the segment reaches to offset " + std::to_string(cursor.prefix().next.value()) +
+                       ", but the next one begins with " + std::to_string(next.value()))
         .in_file(cursor.path())
         .at_byte(event.position_bytes)
         .at_offset(next);
@@ -133,18 +141,22 @@ net::awaitable<detailed<bool>> look_again(segment_cursor& cursor, format::scan_e
     if (!now) {
         co_return now.error();
     }
-    const bool has_changed = now.value().step == format::scan_step::commit || now.value().why != event.why ||
+    const bool has_changed = now.value().step == format::scan_step::commit ||
+                             now.value().why != event.why ||
                              now.value().position_bytes != event.position_bytes;
-    const bool was_forked = event.why == scan_end::forked && event.position_bytes == now.value().position_bytes;
+    const bool was_forked =
+        event.why == scan_end::forked && event.position_bytes == now.value().position_bytes;
     event = now.value();
-    if (was_forked && event.step == format::scan_step::end && event.why == scan_end::duplicate_offset) {
+    if (was_forked && event.step == format::scan_step::end &&
+        event.why == scan_end::duplicate_offset) {
         event.why = scan_end::forked;  // reading again forgets the commit before
         co_return false;
     }
     co_return has_changed;
 }
 
-end_verdict verdict_of(end_kind kind, const format::scan_event& event, std::optional<log_offset> next) {
+end_verdict verdict_of(end_kind kind, const format::scan_event& event,
+                       std::optional<log_offset> next) {
     end_verdict verdict;
     verdict.kind = kind;
     verdict.event = event;
@@ -156,7 +168,8 @@ end_verdict verdict_of(end_kind kind, const format::scan_event& event, std::opti
 
 net::awaitable<detailed<end_verdict>> judge_end(segment_cursor& cursor, read_source& source,
                                                 format::scan_event event) {
-    // Twice: what a first round concludes, a second one must confirm on bytes read after the witness was seen.
+    // Twice: what a first round concludes, a second one must confirm on bytes read after the
+    //        witness was seen.
     for (int round = 0;; ++round) {
         if (auto again = co_await look_again(cursor, event); !again) {
             co_return again.error();

@@ -1,5 +1,5 @@
-// The I/O of groups. Every write and sync has its reason here; nothing is retried that failed, because a failed sync is
-// reported once and a second one lies (reliability E4).
+// The I/O of groups. Every write and sync has its reason here; nothing is retried that failed,
+// because a failed sync is reported once and a second one lies (reliability E4).
 
 #include "log/segment_file.hpp"
 
@@ -16,15 +16,24 @@
 
 namespace caisson::log_detail {
 
-segment_file::segment_file(log_shared& shared, group_listener& listener, std::unique_ptr<io::file> opened,
-                           log_offset first, std::uint64_t length_bytes, bool copies_on_write)
-    : file(std::move(opened)), begin(first), end_bytes(length_bytes),
-      index(index_interval_bytes, format::index_capacity(shared.options.segment_size_bytes, index_interval_bytes)),
-      shared_(shared), listener_(listener), block_bytes_(file->block_size_bytes()), copies_on_write_(copies_on_write) {
+segment_file::segment_file(log_shared& shared, group_listener& listener,
+                           std::unique_ptr<io::file> opened, log_offset first,
+                           std::uint64_t length_bytes, bool copies_on_write)
+    : file(std::move(opened)),
+      begin(first),
+      end_bytes(length_bytes),
+      index(index_interval_bytes,
+            format::index_capacity(shared.options.segment_size_bytes, index_interval_bytes)),
+      shared_(shared),
+      listener_(listener),
+      block_bytes_(file->block_size_bytes()),
+      copies_on_write_(copies_on_write) {
     space.limit_bytes = round_up(shared.options.segment_size_bytes, block_bytes_);
-    // The block in which the file ends is rewritten by the next group. It is not reserved beyond the file's length.
+    // The block in which the file ends is rewritten by the next group. It is not reserved beyond
+    // the file's length.
     space.submitted_end = round_up(length_bytes, block_bytes_);
-    space.allocated_end = space.zeroed_end = space.prepared_end = round_down(length_bytes, block_bytes_);
+    space.allocated_end = space.zeroed_end = space.prepared_end =
+        round_down(length_bytes, block_bytes_);
 }
 
 segment_file::~segment_file() {
@@ -33,9 +42,7 @@ segment_file::~segment_file() {
     }
 }
 
-std::string segment_file::name() const {
-    return shared_.path + "/" + format::segment_name(begin);
-}
+std::string segment_file::name() const { return shared_.path + "/" + format::segment_name(begin); }
 
 bool segment_file::is_being_zeroed(const group& waiting) const noexcept {
     return waiting.first_block_bytes(block_bytes_) < zeroing_end &&
@@ -52,8 +59,9 @@ void segment_file::start(group& leaving) {
     if (!copies_on_write_) {
         CAISSON_ASSERT(last_end <= space.allocated_end);
     }
-    // A plain write where the blocks are not yet written and synced: DSYNC there would commit the file system's journal
-    // once a group; one fdatasync behind several groups does it once for all of them.
+    // A plain write where the blocks are not yet written and synced: DSYNC there would commit the
+    // file system's journal once a group; one fdatasync behind several groups does it once for all
+    // of them.
     const bool is_prepared = !copies_on_write_ && last_end <= space.prepared_end;
     leaving.mode = is_prepared ? io::write_mode::dsync : io::write_mode::plain;
     if (planted(planted_bug::ack_before_sync)) {
@@ -64,7 +72,8 @@ void segment_file::start(group& leaving) {
     space.submitted_end = std::max(space.submitted_end, last_end);
     ++groups_in_flight_;
     start_transfer(leaving);
-    if (planted(planted_bug::sync_beside_write) && leaving.mode == io::write_mode::plain && !sync_.is_running) {
+    if (planted(planted_bug::sync_beside_write) && leaving.mode == io::write_mode::plain &&
+        !sync_.is_running) {
         start_sync();
     }
 }
@@ -73,7 +82,8 @@ void segment_file::start_transfer(group& writing) {
     const std::uint64_t first = writing.first_block_bytes(block_bytes_);
     const std::uint64_t total = writing.last_block_end_bytes(block_bytes_) - first;
     const std::uint64_t done = writing.transfer.next_bytes();
-    file->start_write(writing, writing.buffer.bytes().subspan(done, total - done), first + done, writing.mode);
+    file->start_write(writing, writing.buffer.bytes().subspan(done, total - done), first + done,
+                      writing.mode);
 }
 
 void group::write_ended(io::operation& self, std::int64_t outcome) noexcept {
@@ -100,12 +110,14 @@ void segment_file::on_write_ended(group& written, std::int64_t outcome) noexcept
         return;
     }
     if (written.mode == io::write_mode::dsync) {
-        // It covers these bytes only. Earlier plain writes wait for their own sync; acknowledgement is in order.
+        // It covers these bytes only. Earlier plain writes wait for their own sync; acknowledgement
+        // is in order.
         written.phase = group_phase::durable;
         finish(written);
         return;
     }
-    if (planted(planted_bug::ack_before_sync) || (planted(planted_bug::sync_beside_write) && !sync_.is_running)) {
+    if (planted(planted_bug::ack_before_sync) ||
+        (planted(planted_bug::sync_beside_write) && !sync_.is_running)) {
         written.phase = group_phase::durable;
         finish(written);
         return;
@@ -119,17 +131,20 @@ void segment_file::on_write_ended(group& written, std::int64_t outcome) noexcept
 }
 
 void segment_file::start_sync() {
-    // Only what had completed when the sync is submitted is covered: never the group whose write is still in flight.
-    covered_by_sync_ = planted(planted_bug::sync_beside_write) ? groups_in_flight_ : awaiting_sync_count_;
+    // Only what had completed when the sync is submitted is covered: never the group whose write is
+    // still in flight.
+    covered_by_sync_ =
+        planted(planted_bug::sync_beside_write) ? groups_in_flight_ : awaiting_sync_count_;
     sync_.is_running = true;
     shared_.counters.syncs_issued += 1;
     if (planted(planted_bug::dsync_taken_for_flush) && awaiting_sync_count_ > 0) {
-        // Writes the last block of the last group again with DSYNC, as if that flushed what was written before it.
+        // Writes the last block of the last group again with DSYNC, as if that flushed what was
+        // written before it.
         const group& last = *awaiting_sync_[awaiting_sync_count_ - 1];
         const std::uint64_t end = last.last_block_end_bytes(block_bytes_);
         const std::uint64_t in_buffer = end - last.first_block_bytes(block_bytes_) - block_bytes_;
-        file->start_write(sync_, last.buffer.bytes().subspan(in_buffer, block_bytes_), end - block_bytes_,
-                          io::write_mode::dsync);
+        file->start_write(sync_, last.buffer.bytes().subspan(in_buffer, block_bytes_),
+                          end - block_bytes_, io::write_mode::dsync);
         return;
     }
     file->start_sync(sync_);
@@ -147,9 +162,11 @@ void segment_file::on_sync_ended(std::int64_t outcome) noexcept {
         fail("fdatasync failed", static_cast<int>(-outcome), end_bytes, begin);
     }
     const bool is_good = !shared_.health.is_poisoned();
-    const std::uint32_t covered = is_good ? std::min(covered_by_sync_, awaiting_sync_count_) : awaiting_sync_count_;
+    const std::uint32_t covered =
+        is_good ? std::min(covered_by_sync_, awaiting_sync_count_) : awaiting_sync_count_;
     const auto waiting = awaiting_sync_;
-    std::copy(awaiting_sync_.begin() + covered, awaiting_sync_.begin() + awaiting_sync_count_, awaiting_sync_.begin());
+    std::copy(awaiting_sync_.begin() + covered, awaiting_sync_.begin() + awaiting_sync_count_,
+              awaiting_sync_.begin());
     awaiting_sync_count_ -= covered;
     covered_by_sync_ = 0;
     for (std::uint32_t k = 0; k < covered; ++k) {
@@ -175,15 +192,18 @@ void segment_file::finish(group& done) noexcept {
     listener_.on_group_ended(done);
 }
 
-void segment_file::fail(const char* what, int problem, std::uint64_t position_bytes, log_offset offset) noexcept {
-    const error_code code = problem == ENOTUNIQ ? make_error_code(errc::home_on_two_threads)
-                                                : error_code(problem, boost::system::system_category());
-    shared_.health.poison(failure(code, std::string(what) + ": " + code.message())
-                              .in_file(name())
-                              .at_byte(position_bytes)
-                              .at_offset(offset)
-                              .advise("the log takes no more appends; close it, look at the device, and reopen it: "
-                                      "recovery finds what the disk holds"));
+void segment_file::fail(const char* what, int problem, std::uint64_t position_bytes,
+                        log_offset offset) noexcept {
+    const error_code code = problem == ENOTUNIQ
+                                ? make_error_code(errc::home_on_two_threads)
+                                : error_code(problem, boost::system::system_category());
+    shared_.health.poison(
+        failure(code, std::string(what) + ": " + code.message())
+            .in_file(name())
+            .at_byte(position_bytes)
+            .at_offset(offset)
+            .advise("the log takes no more appends; close it, look at the device, and reopen it: "
+                    "recovery finds what the disk holds"));
 }
 
 }  // namespace caisson::log_detail

@@ -1,7 +1,8 @@
 #pragma once
-// segment_file: one segment that is being written: its file, its frontiers, and the I/O of groups on it – which write
-// mode a group gets, when a sync is due, and which groups a sync has made durable. No policy about what a group holds or
-// when it leaves. Read docs/architecture.md, "One append".
+// segment_file: one segment that is being written: its file, its frontiers, and the I/O of groups
+// on it – which write mode a group gets, when a sync is due, and which groups a sync has made
+// durable. No policy about what a group holds or when it leaves. Read docs/architecture.md, "One
+// append".
 
 #include <caisson/types.hpp>
 
@@ -23,7 +24,8 @@ namespace caisson::log_detail {
 /// Bytes of commits between two entries of an offset index; the reference's default.
 inline constexpr std::uint64_t index_interval_bytes = 4_KiB;
 
-/// Who hears of a group's end. Implemented by the appender; calls arrive on home, never inside a start.
+/// Who hears of a group's end. Implemented by the appender; calls arrive on home, never inside a
+/// start.
 class group_listener {
 public:
     virtual ~group_listener() = default;
@@ -39,14 +41,14 @@ struct last_commit {
 
 class segment_file {
 public:
-    segment_file(log_shared& shared, group_listener& listener, std::unique_ptr<io::file> file, log_offset begin,
-                 std::uint64_t end_bytes, bool copies_on_write);
+    segment_file(log_shared& shared, group_listener& listener, std::unique_ptr<io::file> file,
+                 log_offset begin, std::uint64_t end_bytes, bool copies_on_write);
     segment_file(const segment_file&) = delete;
     segment_file& operator=(const segment_file&) = delete;
     ~segment_file();
 
-    /// Writes a finished group (its buffer is complete, from the block it begins in). Nothing else may be in flight to
-    /// those blocks, which is the caller's rule and asserted here.
+    /// Writes a finished group (its buffer is complete, from the block it begins in). Nothing else
+    /// may be in flight to those blocks, which is the caller's rule and asserted here.
     void start(group& leaving);
 
     /// Whether a zero-write in flight covers a block of the group.
@@ -57,25 +59,30 @@ public:
     }
     /// Groups that were started and are not durable.
     [[nodiscard]] std::uint32_t groups_in_flight() const noexcept { return groups_in_flight_; }
-    [[nodiscard]] bool is_quiet() const noexcept { return groups_in_flight_ == 0 && !sync_.is_running; }
+    [[nodiscard]] bool is_quiet() const noexcept {
+        return groups_in_flight_ == 0 && !sync_.is_running;
+    }
     [[nodiscard]] bool file_copies_on_write() const noexcept { return copies_on_write_; }
     [[nodiscard]] std::string name() const;
 
     // Facts that the appender and the segment chain keep; see the comments for who changes what.
     std::unique_ptr<io::file> file;
-    log_offset begin;                    ///< its first offset
-    std::uint64_t end_bytes;             ///< end of its last closed group (appender)
-    bool has_commits = false;            ///< (appender)
-    std::uint64_t groups_unfinished = 0; ///< closed or in flight, not durable (appender adds, this class subtracts)
-    bool is_named = false;               ///< under its own name, durably (chain)
-    segment_space space;                 ///< (chain; submitted_end: `start`)
-    std::uint64_t zeroing_begin = 0;     ///< the zero-write in flight, empty when equal (chain)
+    log_offset begin;          ///< its first offset
+    std::uint64_t end_bytes;   ///< end of its last closed group (appender)
+    bool has_commits = false;  ///< (appender)
+    /// closed or in flight, not durable (appender adds, this class subtracts)
+    std::uint64_t groups_unfinished = 0;
+    bool is_named = false;            ///< under its own name, durably (chain)
+    segment_space space;              ///< (chain; submitted_end: `start`)
+    std::uint64_t zeroing_begin = 0;  ///< the zero-write in flight, empty when equal (chain)
     std::uint64_t zeroing_end = 0;
     std::vector<std::byte> tail;         ///< bytes of the last, partly filled block (appender)
     std::string spare_name;              ///< while it has no name of its own (chain)
     format::offset_index_builder index;  ///< (appender)
-    last_commit last;                    ///< the last commit that left, here or before this segment (appender)
-    std::uint64_t last_commit_position_bytes = 0; ///< of the last commit that left; 0: none in this segment (appender)
+    /// the last commit that left, here or before this segment (appender)
+    last_commit last;
+    /// of the last commit that left; 0: none in this segment (appender)
+    std::uint64_t last_commit_position_bytes = 0;
 
 private:
     class sync_operation final : public io::operation {
@@ -95,16 +102,18 @@ private:
     void on_sync_ended(std::int64_t outcome) noexcept;
     void start_sync();
     void finish(group& done) noexcept;
-    void fail(const char* what, int problem, std::uint64_t position_bytes, log_offset offset) noexcept;
+    void fail(const char* what, int problem, std::uint64_t position_bytes,
+              log_offset offset) noexcept;
 
     log_shared& shared_;
     group_listener& listener_;
     std::uint32_t block_bytes_;
     bool copies_on_write_;
     std::uint32_t groups_in_flight_ = 0;
-    std::array<group*, 8> awaiting_sync_{};   ///< written without DSYNC, in order; bounded by groups_in_flight_max
+    /// written without DSYNC, in order; bounded by groups_in_flight_max
+    std::array<group*, 8> awaiting_sync_{};
     std::uint32_t awaiting_sync_count_ = 0;
-    std::uint32_t covered_by_sync_ = 0;       ///< how many of them the running sync covers
+    std::uint32_t covered_by_sync_ = 0;  ///< how many of them the running sync covers
     sync_operation sync_{*this};
 };
 

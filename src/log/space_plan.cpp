@@ -1,4 +1,5 @@
-// Urgency first: room somebody waits for, then room ahead, then the fast path ahead, then the next segment.
+// Urgency first: room somebody waits for, then room ahead, then the fast path ahead, then the next
+// segment.
 
 #include "log/space_plan.hpp"
 
@@ -22,7 +23,8 @@ std::uint64_t zero_begin(const segment_space& segment) noexcept {
 }
 }  // namespace
 
-space_action space_plan::allocate(const segment_space& segment, bool of_spare, std::uint64_t ahead_bytes) const noexcept {
+space_action space_plan::allocate(const segment_space& segment, bool of_spare,
+                                  std::uint64_t ahead_bytes) const noexcept {
     const std::uint64_t limit = std::max(segment.limit_bytes, segment.wanted_end);
     const std::uint64_t wish = std::max(segment.wanted_end, segment.submitted_end + ahead_bytes);
     const std::uint64_t end = std::min(limit, wish);
@@ -30,7 +32,8 @@ space_action space_plan::allocate(const segment_space& segment, bool of_spare, s
         return idle;
     }
     // Whole steps, so that a busy log does not come back for every group.
-    const std::uint64_t step_end = std::min(limit, std::max(end, segment.allocated_end + step_bytes_));
+    const std::uint64_t step_end =
+        std::min(limit, std::max(end, segment.allocated_end + step_bytes_));
     return {kind::allocate, of_spare, segment.allocated_end, step_end};
 }
 
@@ -38,14 +41,16 @@ space_action space_plan::prepare(segment_space& segment, bool of_spare) noexcept
     CAISSON_ASSERT(segment.prepared_end <= segment.zeroed_end);
     const std::uint64_t begin = zero_begin(segment);
     if (begin < segment.goal_end && begin < segment.allocated_end) {
-        const std::uint64_t end = std::min({begin + zero_chunk_bytes, segment.goal_end, segment.allocated_end});
+        const std::uint64_t end =
+            std::min({begin + zero_chunk_bytes, segment.goal_end, segment.allocated_end});
         return {kind::zero, of_spare, begin, end};
     }
     if (segment.zeroed_end > segment.prepared_end) {
         return {kind::sync, of_spare, segment.prepared_end, segment.zeroed_end};
     }
     // The present step is done. Begin the next when half of it is used up.
-    const std::uint64_t ready = segment.prepared_end - std::min(segment.prepared_end, segment.submitted_end);
+    const std::uint64_t ready =
+        segment.prepared_end - std::min(segment.prepared_end, segment.submitted_end);
     const std::uint64_t goal = std::min(begin + step_bytes_, segment.limit_bytes);
     if (ready >= step_bytes_ / 2 || goal <= begin || goal <= segment.goal_end) {
         return idle;
@@ -55,17 +60,20 @@ space_action space_plan::prepare(segment_space& segment, bool of_spare) noexcept
     if (!is_first) {
         step_bytes_ = std::min(2 * step_bytes_, prepare_step_bytes_max);
     }
-    return begin < segment.allocated_end ? prepare(segment, of_spare)
-                                         : space_action{kind::allocate, of_spare, segment.allocated_end, goal};
+    return begin < segment.allocated_end
+               ? prepare(segment, of_spare)
+               : space_action{kind::allocate, of_spare, segment.allocated_end, goal};
 }
 
-space_action space_plan::next(segment_space& target, segment_space* spare, bool spare_is_wanted) noexcept {
+space_action space_plan::next(segment_space& target, segment_space* spare,
+                              bool spare_is_wanted) noexcept {
     if (spare == nullptr && spare_is_wanted) {
         return {kind::create_spare, true, 0, 0};
     }
     if (copies_on_write_) {
         const bool is_half_full = target.submitted_end >= target.limit_bytes / 2;
-        return spare == nullptr && is_half_full ? space_action{kind::create_spare, true, 0, 0} : idle;
+        return spare == nullptr && is_half_full ? space_action{kind::create_spare, true, 0, 0}
+                                                : idle;
     }
     if (target.wanted_end > target.allocated_end) {
         return allocate(target, false, 0);

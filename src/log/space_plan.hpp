@@ -1,12 +1,13 @@
 #pragma once
-// space_plan: which space is prepared next, ahead of the commits. Pure: frontiers in, one action out; the segment chain
-// executes it and asks again. Read docs/architecture.md, "Prepared space".
+// space_plan: which space is prepared next, ahead of the commits. Pure: frontiers in, one action
+// out; the segment chain executes it and asks again. Read docs/architecture.md, "Prepared space".
 //
-// Three frontiers of one segment, in bytes, each a multiple of the block and never beyond the next one:
-//     prepared_end <= zeroed_end <= allocated_end
-// Below prepared_end every block is written and synced: a DSYNC overwrite there is one device write (the fast path).
-// Below allocated_end there is room: a commit may go there, at the price of an fdatasync.
-// `submitted_end` runs through them: the end of the blocks that commits were submitted to.
+// Three frontiers of one segment, in bytes, each a multiple of the block and never beyond the next
+//     one: prepared_end <= zeroed_end <= allocated_end
+// Below prepared_end every block is written and synced: a DSYNC overwrite there is one device write
+// (the fast path). Below allocated_end there is room: a commit may go there, at the price of an
+// fdatasync. `submitted_end` runs through them: the end of the blocks that commits were submitted
+// to.
 
 #include "base/units.hpp"
 
@@ -25,22 +26,24 @@ inline constexpr std::uint64_t zero_chunk_bytes = 256_KiB;
 
 /// One segment, as the plan sees it.
 struct segment_space {
-    std::uint64_t limit_bytes = 0;      ///< nothing is prepared beyond: the segment's size in whole blocks
-    std::uint64_t wanted_end = 0;       ///< an append waits until allocated_end reaches this; may lie beyond the limit
+    /// nothing is prepared beyond: the segment's size in whole blocks
+    std::uint64_t limit_bytes = 0;
+    /// an append waits until allocated_end reaches this; may lie beyond the limit
+    std::uint64_t wanted_end = 0;
     std::uint64_t submitted_end = 0;
     std::uint64_t allocated_end = 0;
     std::uint64_t zeroed_end = 0;
     std::uint64_t prepared_end = 0;
-    std::uint64_t goal_end = 0;         ///< of the present step of zeroing
+    std::uint64_t goal_end = 0;  ///< of the present step of zeroing
 };
 
 struct space_action {
     enum class kind : std::uint8_t {
         idle,
-        create_spare, ///< make the next segment's file
-        allocate,     ///< reserve [begin, end)
-        zero,         ///< zero-write [begin, end)
-        sync,         ///< fdatasync: what was zeroed becomes prepared
+        create_spare,  ///< make the next segment's file
+        allocate,      ///< reserve [begin, end)
+        zero,          ///< zero-write [begin, end)
+        sync,          ///< fdatasync: what was zeroed becomes prepared
     };
     kind what = kind::idle;
     bool of_spare = false;
@@ -53,14 +56,16 @@ public:
     /// `copies_on_write`: preparing space is useless, only the spare's file is made.
     explicit space_plan(bool copies_on_write) noexcept : copies_on_write_(copies_on_write) {}
 
-    /// The most urgent thing to do. `spare` is null while there is none; `spare_is_wanted`: an append waits for it.
-    /// May begin a new step in `target` or `spare` (their goal_end).
-    [[nodiscard]] space_action next(segment_space& target, segment_space* spare, bool spare_is_wanted) noexcept;
+    /// The most urgent thing to do. `spare` is null while there is none; `spare_is_wanted`: an
+    /// append waits for it. May begin a new step in `target` or `spare` (their goal_end).
+    [[nodiscard]] space_action next(segment_space& target, segment_space* spare,
+                                    bool spare_is_wanted) noexcept;
 
     [[nodiscard]] std::uint64_t step_bytes() const noexcept { return step_bytes_; }
 
 private:
-    [[nodiscard]] space_action allocate(const segment_space& segment, bool of_spare, std::uint64_t ahead_bytes) const noexcept;
+    [[nodiscard]] space_action allocate(const segment_space& segment, bool of_spare,
+                                        std::uint64_t ahead_bytes) const noexcept;
     [[nodiscard]] space_action prepare(segment_space& segment, bool of_spare) noexcept;
 
     bool copies_on_write_;

@@ -18,7 +18,8 @@ namespace {
 
 namespace at = format::layout::state;
 
-// One write never covers more than one slot, whatever the device's block: the slots lie 64 KiB apart.
+// One write never covers more than one slot, whatever the device's block: the slots lie 64 KiB
+// apart.
 constexpr std::uint32_t block_bytes_max = static_cast<std::uint32_t>(at::slot_1_position_bytes);
 
 std::uint64_t slot_write_bytes(const io::file& file) noexcept {
@@ -31,12 +32,14 @@ format::const_state_slot slot_of(const aligned_buffer& buffer) noexcept {
 
 }  // namespace
 
-state_store::state_store(std::unique_ptr<io::file> file, std::string path, aligned_buffer slot_bytes) noexcept
+state_store::state_store(std::unique_ptr<io::file> file, std::string path,
+                         aligned_buffer slot_bytes) noexcept
     : file_(std::move(file)), path_(std::move(path)), slot_bytes_(std::move(slot_bytes)) {}
 
 state_store::~state_store() = default;
 
-net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::load(io::directory& root, bool read_only) {
+net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::load(io::directory& root,
+                                                                         bool read_only) {
     const io::open_mode mode = read_only ? io::open_mode::read_direct : io::open_mode::write_direct;
     auto file = co_await io::open(root, std::string(format::state_name), mode);
     if (!file) {
@@ -44,13 +47,15 @@ net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::load(io::dir
     }
     CAISSON_ASSERT(file.value()->block_size_bytes() <= block_bytes_max);
     const std::uint64_t buffer_bytes = slot_write_bytes(*file.value());
-    aligned_buffer buffer = aligned_buffer::allocate(buffer_bytes, file.value()->block_size_bytes());
+    aligned_buffer buffer =
+        aligned_buffer::allocate(buffer_bytes, file.value()->block_size_bytes());
     if (!buffer) {
-        co_return failure(make_error_code(boost::system::errc::not_enough_memory), "no memory to read the file")
+        co_return failure(make_error_code(boost::system::errc::not_enough_memory),
+                          "no memory to read the file")
             .in_file(path_of(root, format::state_name));
     }
-    std::unique_ptr<state_store> store(
-        new state_store(std::move(file).value(), path_of(root, format::state_name), std::move(buffer)));
+    std::unique_ptr<state_store> store(new state_store(
+        std::move(file).value(), path_of(root, format::state_name), std::move(buffer)));
     auto read = co_await store->read_slots();
     if (!read) {
         co_return std::move(read).error();
@@ -63,14 +68,16 @@ net::awaitable<detailed<void>> state_store::read_slots() {
     for (unsigned slot = 0; slot < 2; ++slot) {
         std::memset(slot_bytes_.data(), 0, slot_bytes_.size_bytes());
         const std::uint64_t position = format::state_slot_position_bytes(slot);
-        // A short read leaves zeros, which are no valid slot. A slot that cannot be read is not a torn one: what it
-        // holds may be newer than the other.
+        // A short read leaves zeros, which are no valid slot. A slot that cannot be read is not a
+        // torn one: what it holds may be newer than the other.
         auto read = co_await io::read(*file_, slot_bytes_.bytes(), position);
         if (!read && !planted(planted_bug::read_error_taken_for_torn)) {
-            co_return failure(errc::unreadable, "the device cannot read a slot of STATE: " + read.error().message())
+            co_return failure(errc::unreadable,
+                              "the device cannot read a slot of STATE: " + read.error().message())
                 .in_file(path_)
                 .at_byte(position)
-                .advise("nothing was changed; try again, or save the directory to another device and repair it there");
+                .advise("nothing was changed; try again, or save the directory to another device "
+                        "and repair it there");
         }
         std::memcpy(slots[slot].data(), slot_bytes_.data(), at::slot_bytes);
     }
@@ -81,8 +88,10 @@ net::awaitable<detailed<void>> state_store::read_slots() {
                                                    : "neither slot of STATE is what was written")
             .in_file(path_)
             .at_byte(0)
-            .advise(is_newer ? "open the log with the version that wrote it"
-                             : "nothing was changed; restore STATE from a copy, or rebuild it with repair");
+            .advise(
+                is_newer
+                    ? "open the log with the version that wrote it"
+                    : "nothing was changed; restore STATE from a copy, or rebuild it with repair");
     }
     current_ = chosen.value().state;
     const unsigned other = 1 - format::state_slot_of(current_.generation);
@@ -92,8 +101,8 @@ net::awaitable<detailed<void>> state_store::read_slots() {
     co_return success();
 }
 
-net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::create(io::directory& root,
-                                                                           format::log_state first) {
+net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::create(
+    io::directory& root, format::log_state first) {
     const std::string temporary(format::state_temporary_name);
     auto removed = co_await io::unlink(root, temporary);
     if (!removed) {
@@ -105,13 +114,15 @@ net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::create(io::d
     }
     CAISSON_ASSERT(file.value()->block_size_bytes() <= block_bytes_max);
     const std::uint64_t buffer_bytes = slot_write_bytes(*file.value());
-    aligned_buffer buffer = aligned_buffer::allocate(buffer_bytes, file.value()->block_size_bytes());
+    aligned_buffer buffer =
+        aligned_buffer::allocate(buffer_bytes, file.value()->block_size_bytes());
     if (!buffer) {
-        co_return failure(make_error_code(boost::system::errc::not_enough_memory), "no memory to write the file")
+        co_return failure(make_error_code(boost::system::errc::not_enough_memory),
+                          "no memory to write the file")
             .in_file(path_of(root, temporary));
     }
-    std::unique_ptr<state_store> store(
-        new state_store(std::move(file).value(), path_of(root, format::state_name), std::move(buffer)));
+    std::unique_ptr<state_store> store(new state_store(
+        std::move(file).value(), path_of(root, format::state_name), std::move(buffer)));
     store->current_ = std::move(first);
     auto written = co_await store->settle(store->current_);
     if (!written) {
@@ -122,7 +133,8 @@ net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::create(io::d
     if (!synced) {
         co_return std::move(synced).error();
     }
-    auto renamed = co_await io::rename(root, temporary, root, std::string(format::state_name), false);
+    auto renamed =
+        co_await io::rename(root, temporary, root, std::string(format::state_name), false);
     if (!renamed) {
         co_return call_failed(renamed.error(), root.path(), temporary, "rename the file to STATE");
     }
@@ -137,7 +149,8 @@ bool state_store::is_settled() const noexcept {
     if (!other_) {
         return false;
     }
-    // A mark that only the newest slot has is a gain: without it the log is read instead of trusted.
+    // A mark that only the newest slot has is a gain: without it the log is read instead of
+    // trusted.
     format::log_state older = *other_;
     if (!older.mark) {
         older.mark = current_.mark;
@@ -169,17 +182,21 @@ net::awaitable<detailed<void>> state_store::settle(format::log_state changed) {
     co_return written;
 }
 
-// The slot that is overwritten is always the one that does not count, so a torn write leaves the newest state whole.
+// The slot that is overwritten is always the one that does not count, so a torn write leaves the
+// newest state whole.
 net::awaitable<detailed<void>> state_store::write_slot(format::log_state changed) {
     if (poisoned_) {
-        co_return failure(errc::poisoned, "an earlier write of STATE failed").in_file(path_).advise("reopen the log");
+        co_return failure(errc::poisoned, "an earlier write of STATE failed")
+            .in_file(path_)
+            .advise("reopen the log");
     }
     changed.generation = current_.generation + 1;
     std::memset(slot_bytes_.data(), 0, slot_bytes_.size_bytes());
     format::encode_state(slot_bytes_.bytes().first<at::slot_bytes>(), changed);
     CAISSON_ASSERT_SLOW(format::decode_state(slot_of(slot_bytes_)).value() == changed);
 
-    const std::uint64_t position = format::state_slot_position_bytes(format::state_slot_of(changed.generation));
+    const std::uint64_t position =
+        format::state_slot_position_bytes(format::state_slot_of(changed.generation));
     auto written = co_await io::write(*file_, slot_bytes_.bytes(), position, io::write_mode::dsync);
     if (!written) {
         poisoned_ = true;
@@ -194,7 +211,9 @@ net::awaitable<detailed<void>> state_store::write_slot(format::log_state changed
 
 net::awaitable<detailed<void>> state_store::sync() {
     if (poisoned_) {
-        co_return failure(errc::poisoned, "an earlier write of STATE failed").in_file(path_).advise("reopen the log");
+        co_return failure(errc::poisoned, "an earlier write of STATE failed")
+            .in_file(path_)
+            .advise("reopen the log");
     }
     auto synced = co_await io::sync(*file_);
     if (!synced) {

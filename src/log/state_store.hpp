@@ -1,6 +1,7 @@
 #pragma once
-// The file STATE: two slots of which the newest valid one counts. Here is how slots are written and in which order;
-// format/state.hpp knows their bytes, recovery and appender know what the facts mean. Read docs/format.md, "STATE".
+// The file STATE: two slots of which the newest valid one counts. Here is how slots are written and
+// in which order; format/state.hpp knows their bytes, recovery and appender know what the facts
+// mean. Read docs/format.md, "STATE".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>
@@ -20,18 +21,22 @@ namespace caisson::log_detail {
 
 /// The open STATE of one log and the facts it holds.
 ///
-/// One call of `store` or `settle` at a time: callers are serialised by the log, and it is asserted. The first failure
-/// of a write poisons the object: what the slots hold is then unknown until the log is opened again.
+/// One call of `store` or `settle` at a time: callers are serialised by the log, and it is
+/// asserted. The first failure of a write poisons the object: what the slots hold is then unknown
+/// until the log is opened again.
 class state_store {
 public:
     /// Reads both slots of an existing STATE, past the page cache.
     ///
-    /// Errors: errc::{state_damaged, unreadable, unsupported_version}; of the system when it cannot be opened.
-    static net::awaitable<detailed<std::unique_ptr<state_store>>> load(io::directory& root, bool read_only);
+    /// Errors: errc::{state_damaged, unreadable, unsupported_version}; of the system when it cannot
+    ///         be opened.
+    static net::awaitable<detailed<std::unique_ptr<state_store>>> load(io::directory& root,
+                                                                       bool read_only);
 
-    /// Makes STATE with `first` in both slots: temporary name, sync, rename, directory sync. A temporary file that an
-    /// earlier attempt left is replaced.
-    static net::awaitable<detailed<std::unique_ptr<state_store>>> create(io::directory& root, format::log_state first);
+    /// Makes STATE with `first` in both slots: temporary name, sync, rename, directory sync. A
+    /// temporary file that an earlier attempt left is replaced.
+    static net::awaitable<detailed<std::unique_ptr<state_store>>> create(io::directory& root,
+                                                                         format::log_state first);
 
     state_store(const state_store&) = delete;
     state_store& operator=(const state_store&) = delete;
@@ -40,17 +45,20 @@ public:
     /// The facts as of the last completed `store` or `settle`.
     [[nodiscard]] const format::log_state& current() const noexcept { return current_; }
 
-    /// Whether losing either slot would bring back no fact that was taken back. False after a crash between the two
-    /// writes of `settle` and after a torn write; recovery then settles `current()` again.
+    /// Whether losing either slot would bring back no fact that was taken back. False after a crash
+    /// between the two writes of `settle` and after a torn write; recovery then settles `current()`
+    /// again.
     [[nodiscard]] bool is_settled() const noexcept;
 
-    /// Writes one slot; durable when it completes. The generation of `changed` is ignored: it becomes current()'s + 1.
+    /// Writes one slot; durable when it completes. The generation of `changed` is ignored: it
+    /// becomes current()'s + 1.
     ///
-    /// Only for facts that take nothing back: the newest segment, a raised remote end, a clean mark set. Asserted.
+    /// Only for facts that take nothing back: the newest segment, a raised remote end, a clean mark
+    /// set. Asserted.
     net::awaitable<detailed<void>> store(format::log_state changed);
 
-    /// Writes both slots, one after the other; durable in both when it completes. For facts that take something back:
-    /// mark dropped, intention begun or ended, role, epoch, purged_before.
+    /// Writes both slots, one after the other; durable in both when it completes. For facts that
+    /// take something back: mark dropped, intention begun or ended, role, epoch, purged_before.
     net::awaitable<detailed<void>> settle(format::log_state changed);
 
     /// After a failed write: every later one fails with errc::poisoned.
@@ -60,17 +68,19 @@ public:
     net::awaitable<detailed<void>> sync();
 
 private:
-    state_store(std::unique_ptr<io::file> file, std::string path, aligned_buffer slot_bytes) noexcept;
+    state_store(std::unique_ptr<io::file> file, std::string path,
+                aligned_buffer slot_bytes) noexcept;
 
     net::awaitable<detailed<void>> read_slots();
     net::awaitable<detailed<void>> write_slot(format::log_state changed);
 
     std::unique_ptr<io::file> file_;
-    std::string path_;                        ///< for messages
-    aligned_buffer slot_bytes_;               ///< the slot being read or written; whole blocks
+    std::string path_;           ///< for messages
+    aligned_buffer slot_bytes_;  ///< the slot being read or written; whole blocks
     format::log_state current_;
-    std::optional<format::log_state> other_;  ///< what the slot that does not count holds, when it is valid
-    bool writing_ = false;                    ///< a `store` or `settle` is running
+    /// what the slot that does not count holds, when it is valid
+    std::optional<format::log_state> other_;
+    bool writing_ = false;  ///< a `store` or `settle` is running
     bool poisoned_ = false;
 };
 

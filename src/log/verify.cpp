@@ -1,4 +1,5 @@
-// The checks that go beyond what one walk through the segments shows: STATE, names, the clean mark, indexes, the clock.
+// The checks that go beyond what one walk through the segments shows: STATE, names, the clean mark,
+// indexes, the clock.
 
 #include "log/verify.hpp"
 
@@ -46,7 +47,7 @@ private:
     verify_report report_;
     std::uint64_t bytes_total_ = 0;
     std::uint64_t bytes_reported_ = 0;
-    std::uint64_t segment_begin_bytes_ = 0;   // sum of the segments before the present one
+    std::uint64_t segment_begin_bytes_ = 0;  // sum of the segments before the present one
     std::uint64_t segment_length_bytes_ = 0;
     log_offset segment_;
     std::uint64_t last_timestamp_us_ = 0;
@@ -79,17 +80,19 @@ net::awaitable<detailed<void>> verification::check_state() {
     // A slot may be read while it is being written: look twice before saying so.
     for (int look = 0; look < 2 && (look == 0 || !is_sound(source_.state())); ++look) {
         if (auto read = co_await source_.read_state(); !read) {
-            report(finding_severity::damage, failure(errc::unreadable, "STATE could not be read: " + read.error().message())
-                                                 .in_file(path_to(format::state_name)));
+            report(finding_severity::damage,
+                   failure(errc::unreadable, "STATE could not be read: " + read.error().message())
+                       .in_file(path_to(format::state_name)));
             co_return success();
         }
     }
     const state_reading& reading = source_.state();
     if (!reading.is_present) {
         if (source_.lineage().native_from) {
-            report(finding_severity::damage, failure(errc::state_missing, "the log's own segments are here, but no STATE")
-                                                 .in_file(path_to(format::state_name))
-                                                 .advise("`caisson repair` rebuilds it"));
+            report(finding_severity::damage,
+                   failure(errc::state_missing, "the log's own segments are here, but no STATE")
+                       .in_file(path_to(format::state_name))
+                       .advise("`caisson repair` rebuilds it"));
         }
         co_return success();
     }
@@ -100,7 +103,8 @@ net::awaitable<detailed<void>> verification::check_state() {
 
 void verification::check_slots(const state_reading& reading) {
     const std::string path = path_to(format::state_name);
-    // With a clean mark in the other slot no write can have been going on: the slot has rotted since.
+    // With a clean mark in the other slot no write can have been going on: the slot has rotted
+    // since.
     const bool is_closed = reading.current && reading.current->mark;
     for (unsigned slot = 0; slot < 2; ++slot) {
         if (reading.slots[slot] == format::slot_condition::valid) {
@@ -109,20 +113,24 @@ void verification::check_slots(const state_reading& reading) {
         const bool is_damage = is_closed || !reading.current;
         report(is_damage ? finding_severity::damage : finding_severity::torn_tail,
                failure(reading.current ? errc::checksum_mismatch : errc::state_damaged,
-                       reading.current ? "one of the two slots is torn or rotten; the other one is valid"
-                                       : "neither slot is valid: " + reading.problem.message())
+                       reading.current
+                           ? "one of the two slots is torn or rotten; the other one is valid"
+                           : "neither slot is valid: " + reading.problem.message())
                    .in_file(path)
                    .at_byte(format::state_slot_position_bytes(slot)),
                format::layout::state::slot_bytes);
     }
     if (!reading.current && reading.slots[0] == format::slot_condition::valid &&
         reading.slots[1] == format::slot_condition::valid) {
-        report(finding_severity::damage, failure(reading.problem, "the two slots do not belong together").in_file(path));
+        report(finding_severity::damage,
+               failure(reading.problem, "the two slots do not belong together").in_file(path));
     }
     if (reading.first_stray_bytes) {
-        report(finding_severity::damage, failure(errc::malformed, "a byte outside the slots is not zero")
-                                             .in_file(path)
-                                             .at_byte(*reading.first_stray_bytes), 1);
+        report(finding_severity::damage,
+               failure(errc::malformed, "a byte outside the slots is not zero")
+                   .in_file(path)
+                   .at_byte(*reading.first_stray_bytes),
+               1);
     }
 }
 
@@ -135,9 +143,10 @@ void verification::check_named_segments() {
     }
     const log_offset newest = state->segment->begin;
     if (!std::binary_search(segments.begin(), segments.end(), newest)) {
-        report(finding_severity::damage, failure(errc::segment_missing, "STATE names this segment, but it is not there")
-                                             .in_file(path_to(format::segment_name(newest)))
-                                             .at_offset(newest));
+        report(finding_severity::damage,
+               failure(errc::segment_missing, "STATE names this segment, but it is not there")
+                   .in_file(path_to(format::segment_name(newest)))
+                   .at_offset(newest));
     }
     if (!segments.empty() && segments.front() > state->purged_before) {
         report(finding_severity::damage,
@@ -154,12 +163,14 @@ void verification::check_names() {
     const directory_names& names = source_.names();
     for (const std::string& stranger : names.strangers) {
         report(finding_severity::warning,
-               failure(errc::foreign_file, "this does not belong to the log").in_file(path_to(stranger)));
+               failure(errc::foreign_file, "this does not belong to the log")
+                   .in_file(path_to(stranger)));
     }
     for (const log_offset index : names.indexes) {
         if (!std::binary_search(names.segments.begin(), names.segments.end(), index)) {
-            report(finding_severity::warning, failure(errc::foreign_file, "an index without its segment")
-                                                  .in_file(path_to(format::index_name(index))));
+            report(finding_severity::warning,
+                   failure(errc::foreign_file, "an index without its segment")
+                       .in_file(path_to(format::index_name(index))));
         }
     }
 }
@@ -187,16 +198,16 @@ net::awaitable<void> verification::on_segment(log_offset begin) {
 bool verification::on_item(const walk_item& item) {
     using enum walk_item::kind;
     switch (item.what) {
-        case segment:
-            ++report_.segments;
-            segment_length_bytes_ = item.size_bytes;
-            break;
-        case commit: on_commit(item.facts); break;
-        case damage: report(finding_severity::damage, *item.found, item.size_bytes); break;
-        case unfinished: report(finding_severity::torn_tail, *item.found, item.size_bytes); break;
-        case abandoned: report(finding_severity::warning, *item.found, item.size_bytes); break;
-        case duplicate:
-        case prepared: break;
+    case segment:
+        ++report_.segments;
+        segment_length_bytes_ = item.size_bytes;
+        break;
+    case commit: on_commit(item.facts); break;
+    case damage: report(finding_severity::damage, *item.found, item.size_bytes); break;
+    case unfinished: report(finding_severity::torn_tail, *item.found, item.size_bytes); break;
+    case abandoned: report(finding_severity::warning, *item.found, item.size_bytes); break;
+    case duplicate:
+    case prepared: break;
     }
     if (item.what != segment) {
         advance_to(segment_begin_bytes_ + item.position_bytes + item.size_bytes);
@@ -212,7 +223,8 @@ void verification::on_commit(const commit_facts& facts) {
     if (!facts.is_raw) {
         if (facts.timestamp_us < last_timestamp_us_) {
             report(finding_severity::warning,
-                   failure(errc::malformed, "the commit's time is earlier than that of the one before it")
+                   failure(errc::malformed,
+                           "the commit's time is earlier than that of the one before it")
                        .in_file(path_to(format::segment_name(facts.segment)))
                        .at_byte(facts.position_bytes)
                        .at_offset(facts.begin));
@@ -243,13 +255,16 @@ void verification::check_index_entry(const commit_facts& facts) {
 void verification::finish_index() {
     if (index_ && index_at_ < index_->entries().size()) {
         const format::index_entry entry = index_->entries().at(index_at_);
-        report(finding_severity::warning,
-               failure(errc::malformed, "an index entry points to byte " + std::to_string(entry.position_bytes) +
-                                            ", where no commit with its offset begins; readers find their way without it")
-                   .in_file(path_to(format::index_name(segment_)))
-                   .at_byte(index_at_ * format::layout::index_entry::size_bytes)
-                   .at_offset(entry.key),
-               format::layout::index_entry::size_bytes);
+        report(
+            finding_severity::warning,
+            failure(
+                errc::malformed,
+                "an index entry points to byte " + std::to_string(entry.position_bytes) +
+                    ", where no commit with its offset begins; readers find their way without it")
+                .in_file(path_to(format::index_name(segment_)))
+                .at_byte(index_at_ * format::layout::index_entry::size_bytes)
+                .at_offset(entry.key),
+            format::layout::index_entry::size_bytes);
     }
     index_.reset();
     index_at_ = 0;
@@ -269,10 +284,11 @@ void verification::advance_to(std::uint64_t done_bytes) {
 
 // ---- the clean mark
 
-// Only `close` writes one, after everything else, and the next open drops it before it writes anything: whatever it says
-// must be so.
+// Only `close` writes one, after everything else, and the next open drops it before it writes
+// anything: whatever it says must be so.
 net::awaitable<detailed<void>> verification::check_clean_mark() {
-    if (!source_.state().current || !source_.state().current->mark || source_.names().segments.empty()) {
+    if (!source_.state().current || !source_.state().current->mark ||
+        source_.names().segments.empty()) {
         co_return success();
     }
     if (auto read = co_await source_.read_state(); !read || !source_.state().current) {
@@ -284,10 +300,12 @@ net::awaitable<detailed<void>> verification::check_clean_mark() {
     }
     const log_offset newest = source_.names().segments.back();
     const bool has_commit = last_commit_ && last_commit_->segment == newest;
-    const bool names_last = has_commit ? mark->last_commit_position_bytes == last_commit_->position_bytes &&
-                                             mark->last_crc == last_commit_->checksum
-                                       : mark->last_commit_position_bytes == 0;
-    if (mark->segment_begin == newest && mark->length_bytes == segment_length_bytes_ && names_last) {
+    const bool names_last =
+        has_commit ? mark->last_commit_position_bytes == last_commit_->position_bytes &&
+                         mark->last_crc == last_commit_->checksum
+                   : mark->last_commit_position_bytes == 0;
+    if (mark->segment_begin == newest && mark->length_bytes == segment_length_bytes_ &&
+        names_last) {
         co_return success();
     }
     if (report_.verdict == verify_verdict::damaged) {
@@ -296,8 +314,9 @@ net::awaitable<detailed<void>> verification::check_clean_mark() {
     report(finding_severity::damage,
            failure(errc::damaged, "the log was closed with " + std::to_string(mark->length_bytes) +
                                       " bytes and its last commit at byte " +
-                                      std::to_string(mark->last_commit_position_bytes) + " of segment " +
-                                      std::to_string(mark->segment_begin.value()) + ", which is not what is there")
+                                      std::to_string(mark->last_commit_position_bytes) +
+                                      " of segment " + std::to_string(mark->segment_begin.value()) +
+                                      ", which is not what is there")
                .in_file(path_to(format::segment_name(newest)))
                .at_byte(std::min(mark->length_bytes, segment_length_bytes_)));
     co_return success();
@@ -305,7 +324,8 @@ net::awaitable<detailed<void>> verification::check_clean_mark() {
 
 net::awaitable<detailed<verify_report>> verification::run() {
     if (auto listed = co_await source_.refresh(); !listed) {
-        co_return failure(listed.error(), "the directory could not be listed").in_file(source_.directory().path());
+        co_return failure(listed.error(), "the directory could not be listed")
+            .in_file(source_.directory().path());
     }
     if (auto checked = co_await check_state(); !checked) {
         co_return checked.error();
@@ -352,7 +372,8 @@ net::awaitable<detailed<std::vector<segment_summary>>> measure_segments(director
             if (file.error() == boost::system::errc::no_such_file_or_directory) {
                 continue;  // purged meanwhile
             }
-            co_return failure(file.error(), "the segment could not be opened: " + file.error().message())
+            co_return failure(file.error(),
+                              "the segment could not be opened: " + file.error().message())
                 .in_file(source.directory().path() + "/" + summary.name);
         }
         auto status = co_await io::status(*file.value());
@@ -366,7 +387,8 @@ net::awaitable<detailed<std::vector<segment_summary>>> measure_segments(director
     co_return summaries;
 }
 
-net::awaitable<detailed<verify_report>> verify_log(std::shared_ptr<directory_source> source, verify_options options) {
+net::awaitable<detailed<verify_report>> verify_log(std::shared_ptr<directory_source> source,
+                                                   verify_options options) {
     verification verifying(*source, std::move(options));
     co_return co_await verifying.run();
 }

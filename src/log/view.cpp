@@ -20,10 +20,12 @@ namespace caisson {
 
 namespace detail {
 
-void start_verify(const std::shared_ptr<log_detail::view_core>& core, verify_operation& operation) noexcept {
+void start_verify(const std::shared_ptr<log_detail::view_core>& core,
+                  verify_operation& operation) noexcept {
     core->start(core, operation);
 }
-void start_walk(const std::shared_ptr<log_detail::view_core>& core, walk_operation& operation) noexcept {
+void start_walk(const std::shared_ptr<log_detail::view_core>& core,
+                walk_operation& operation) noexcept {
     core->start(core, operation);
 }
 const net::any_io_executor& home_of(const log_detail::view_core& core) noexcept {
@@ -32,12 +34,11 @@ const net::any_io_executor& home_of(const log_detail::view_core& core) noexcept 
 
 }  // namespace detail
 
-const view_facts& log_view::facts() const noexcept {
-    return core_->facts();
-}
+const view_facts& log_view::facts() const noexcept { return core_->facts(); }
 
 log_reader log_view::reader(log_offset from, const reader_options& options) const {
-    return log_reader(log_detail::reader_core::make(core_->source(), core_->entry(), from, options));
+    return log_reader(
+        log_detail::reader_core::make(core_->source(), core_->entry(), from, options));
 }
 
 namespace log_detail {
@@ -92,7 +93,8 @@ private:
     Operation& operation_;
 };
 
-/// Owns an operation that runs: completes it, or frees it when its coroutine was destroyed (simulated power cut).
+/// Owns an operation that runs: completes it, or frees it when its coroutine was destroyed
+/// (simulated power cut).
 template <class Operation>
 class view_core::answering {
 public:
@@ -161,9 +163,7 @@ view_core::view_core(std::shared_ptr<directory_source> source, std::shared_ptr<h
     is_attached_ = true;
 }
 
-view_core::~view_core() {
-    let_go();
-}
+view_core::~view_core() { let_go(); }
 
 void view_core::let_go() noexcept {
     if (std::exchange(is_attached_, false)) {
@@ -193,7 +193,8 @@ void view_core::enter(std::shared_ptr<view_core> self, Operation& operation) noe
     entry->enter(*new arriving<Operation>(std::move(self), operation));
 }
 
-void view_core::start(std::shared_ptr<view_core> self, detail::verify_operation& operation) noexcept {
+void view_core::start(std::shared_ptr<view_core> self,
+                      detail::verify_operation& operation) noexcept {
     enter(std::move(self), operation);
 }
 
@@ -223,9 +224,8 @@ void view_core::run(std::shared_ptr<view_core> self, detail::walk_operation& ope
 
 // ---- opening
 
-net::awaitable<detailed<std::shared_ptr<view_core>>> view_core::open(io::environment& world,
-                                                                     std::shared_ptr<home_entry> entry,
-                                                                     std::string path) {
+net::awaitable<detailed<std::shared_ptr<view_core>>> view_core::open(
+    io::environment& world, std::shared_ptr<home_entry> entry, std::string path) {
     auto source = co_await directory_source::open(world, std::move(path));
     if (!source) {
         co_return source.error();
@@ -236,7 +236,8 @@ net::awaitable<detailed<std::shared_ptr<view_core>>> view_core::open(io::environ
             home->enter(core->retire_task_);
         }
     };
-    std::shared_ptr<view_core> core(new view_core(std::move(source).value(), std::move(entry)), retire{});
+    std::shared_ptr<view_core> core(new view_core(std::move(source).value(), std::move(entry)),
+                                    retire{});
     if (auto looked = co_await core->look(); !looked) {
         co_return looked.error();
     }
@@ -244,7 +245,8 @@ net::awaitable<detailed<std::shared_ptr<view_core>>> view_core::open(io::environ
 }
 
 net::awaitable<detailed<std::shared_ptr<view_core>>> open_view(io::environment& world,
-                                                               std::shared_ptr<home_entry> entry, std::string path) {
+                                                               std::shared_ptr<home_entry> entry,
+                                                               std::string path) {
     return view_core::open(world, std::move(entry), std::move(path));
 }
 
@@ -269,9 +271,9 @@ void view_core::take_state() {
     known.is_sink = state->role == format::log_role::sink;
     known.is_reset_in_progress = state->reset_target.has_value();
     known.has_clean_mark = state->mark.has_value();
-    known.are_both_slots_valid = std::all_of(reading.slots.begin(), reading.slots.end(), [](auto slot) {
-        return slot == format::slot_condition::valid;
-    });
+    known.are_both_slots_valid =
+        std::all_of(reading.slots.begin(), reading.slots.end(),
+                    [](auto slot) { return slot == format::slot_condition::valid; });
     facts_.state = known;
 }
 
@@ -291,7 +293,8 @@ net::awaitable<detailed<void>> view_core::look() {
     co_return success();
 }
 
-void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdict, const commit_facts& last) {
+void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdict,
+                          const commit_facts& last) {
     const format::segment_prefix& prefix = cursor.prefix();
     const auto& state = source_->state().current;
     const auto mark = state ? state->mark : std::optional<format::clean_mark>{};
@@ -301,14 +304,16 @@ void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdi
     facts_.tail_position_bytes = prefix.end_position_bytes;
     facts_.end = prefix.next;
     facts_.last_timestamp_us = last.timestamp_us;
-    facts_.format_version = cursor.header() ? static_cast<std::uint8_t>(cursor.header()->version) : 1;
-    facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark && mark->segment_begin == cursor.segment() &&
+    facts_.format_version =
+        cursor.header() ? static_cast<std::uint8_t>(cursor.header()->version) : 1;
+    facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark &&
+                                mark->segment_begin == cursor.segment() &&
                                 mark->length_bytes == prefix.end_position_bytes &&
                                 mark->length_bytes == cursor.length_bytes();
     // A named successor proves its predecessor whole.
     facts_.proven_durable_end = facts_.was_closed_cleanly ? prefix.next
-                                : cursor.is_native()      ? std::max(last.durable_end, cursor.segment())
-                                                          : log_offset{};
+                                : cursor.is_native() ? std::max(last.durable_end, cursor.segment())
+                                                     : log_offset{};
 }
 
 // Walks the newest segment; when a live writer has begun another one meanwhile, that one too.
@@ -333,7 +338,8 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
                 last = cursor.facts_of(event.value());
                 continue;
             }
-            verdict.kind = end_kind::damaged;  // an unreadable block is no reason not to open the view
+            // an unreadable block is no reason not to open the view
+            verdict.kind = end_kind::damaged;
             if (!event && event.error().code() != errc::unreadable) {
                 co_return event.error();
             }

@@ -1,6 +1,6 @@
 #pragma once
-// view_core: the home side of one log_view: the directory's source, the facts found when it was opened, and its
-// operations. Knows nothing about engines. Read docs/architecture.md, "Reading".
+// view_core: the home side of one log_view: the directory's source, the facts found when it was
+// opened, and its operations. Knows nothing about engines. Read docs/architecture.md, "Reading".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>
@@ -22,9 +22,8 @@ namespace caisson::log_detail {
 class view_core final : public source_client {
 public:
     /// As open_view().
-    static net::awaitable<detailed<std::shared_ptr<view_core>>> open(io::environment& world,
-                                                                     std::shared_ptr<home_entry> entry,
-                                                                     std::string path);
+    static net::awaitable<detailed<std::shared_ptr<view_core>>> open(
+        io::environment& world, std::shared_ptr<home_entry> entry, std::string path);
 
     // ---- any thread
     void start(std::shared_ptr<view_core> self, detail::verify_operation& operation) noexcept;
@@ -32,7 +31,9 @@ public:
     [[nodiscard]] const view_facts& facts() const noexcept { return facts_; }
     [[nodiscard]] const net::any_io_executor& home() const noexcept { return entry_->executor(); }
     [[nodiscard]] const std::shared_ptr<home_entry>& entry() const noexcept { return entry_; }
-    [[nodiscard]] const std::shared_ptr<directory_source>& source() const noexcept { return source_; }
+    [[nodiscard]] const std::shared_ptr<directory_source>& source() const noexcept {
+        return source_;
+    }
 
     // ---- at home
     void source_closing() noexcept override;
@@ -63,11 +64,12 @@ private:
     net::awaitable<detailed<void>> look();
     net::awaitable<detailed<void>> look_at_tail();
     void take_state();
-    void take_tail(const segment_cursor& cursor, const end_verdict& verdict, const commit_facts& last);
+    void take_tail(const segment_cursor& cursor, const end_verdict& verdict,
+                   const commit_facts& last);
 
     std::shared_ptr<home_entry> entry_;
     std::shared_ptr<directory_source> source_;
-    view_facts facts_;             // constant once `open` has completed
+    view_facts facts_;  // constant once `open` has completed
     retiring retire_task_{*this};
 
     // Home only.
@@ -77,9 +79,10 @@ private:
 
 /// Opens a log directory for reading only.
 ///
-/// Errors: errc::{log_not_found, not_a_directory}; of the system. What is wrong in the files is in the facts, or found by
-///         readers and verification.
+/// Errors: errc::{log_not_found, not_a_directory}; of the system. What is wrong in the files is in
+///         the facts, or found by readers and verification.
 net::awaitable<detailed<std::shared_ptr<view_core>>> open_view(io::environment& world,
-                                                               std::shared_ptr<home_entry> entry, std::string path);
+                                                               std::shared_ptr<home_entry> entry,
+                                                               std::string path);
 
 }  // namespace caisson::log_detail

@@ -21,7 +21,9 @@ constexpr std::uint64_t walk_window_bytes = 1ull << 20;
 class walker {
 public:
     walker(directory_source& source, walk_visitor& visitor) noexcept
-        : source_(source), visitor_(visitor), cursor_(source.world(), source.directory(), walk_window_bytes) {}
+        : source_(source),
+          visitor_(visitor),
+          cursor_(source.world(), source.directory(), walk_window_bytes) {}
 
     net::awaitable<detailed<void>> run();
 
@@ -31,7 +33,8 @@ private:
     net::awaitable<detailed<void>> on_end(scan_event event);
     net::awaitable<detailed<void>> on_unreadable(failure where);
     net::awaitable<detailed<void>> go_on_behind(scan_event event, failure found);
-    net::awaitable<detailed<std::optional<search_outcome::later_commit>>> find_behind(std::uint64_t from_bytes);
+    net::awaitable<detailed<std::optional<search_outcome::later_commit>>> find_behind(
+        std::uint64_t from_bytes);
     void check_reserved_bytes();
     void visit_commit(const scan_event& event);
     void visit(walk_item::kind what, std::uint64_t position_bytes, std::uint64_t size_bytes,
@@ -41,9 +44,9 @@ private:
     directory_source& source_;
     walk_visitor& visitor_;
     segment_cursor cursor_;
-    commit_link link_;                    // what the next segment's first commit is held against
+    commit_link link_;  // what the next segment's first commit is held against
     bool is_segment_over_ = false;
-    bool is_stopped_ = false;             // the visitor has seen enough
+    bool is_stopped_ = false;  // the visitor has seen enough
     bool is_header_checked_ = false;
     std::uint64_t duplicates_seen_ = 0;
     std::uint64_t last_end_bytes_ = 0;    // of the last item in this segment
@@ -98,7 +101,8 @@ void walker::check_reserved_bytes() {
 
 net::awaitable<detailed<void>> walker::run() {
     if (auto refreshed = co_await source_.refresh(); !refreshed) {
-        co_return failure(refreshed.error(), "the directory could not be listed").in_file(source_.directory().path());
+        co_return failure(refreshed.error(), "the directory could not be listed")
+            .in_file(source_.directory().path());
     }
     auto place = source_.locate(source_.begin());
     if (place) {
@@ -117,7 +121,8 @@ net::awaitable<detailed<void>> walker::run() {
             co_return walked;
         }
         const auto again = source_.locate(segment);
-        const std::optional<log_offset> next = again && again->begin == segment ? again->next : std::nullopt;
+        const std::optional<log_offset> next =
+            again && again->begin == segment ? again->next : std::nullopt;
         place = next ? source_.locate(*next) : std::nullopt;
     }
     if (!visitor_.go_on()) {
@@ -129,7 +134,8 @@ net::awaitable<detailed<void>> walker::run() {
 /// False: it is gone, and that is in order.
 net::awaitable<detailed<bool>> walker::open_segment(log_offset segment) {
     commit_link link = link_;
-    if (link.expected != segment) {  // damage lies between: nothing to hold the first commit against
+    // damage lies between: nothing to hold the first commit against
+    if (link.expected != segment) {
         link = {};
         link.expected = segment;
     }
@@ -195,38 +201,41 @@ net::awaitable<detailed<void>> walker::on_end(scan_event event) {
     }
     end_verdict& verdict = judged.value();
     const std::uint64_t position_bytes = verdict.event.position_bytes;
-    const std::uint64_t rest_bytes = cursor_.length_bytes() - std::min(cursor_.length_bytes(), position_bytes);
+    const std::uint64_t rest_bytes =
+        cursor_.length_bytes() - std::min(cursor_.length_bytes(), position_bytes);
     switch (verdict.kind) {
-        case end_kind::commit: visit_commit(verdict.event); co_return success();
-        case end_kind::damaged: co_return co_await go_on_behind(verdict.event, std::move(*verdict.found));
-        case end_kind::unfinished:
-            visit(walk_item::kind::unfinished, position_bytes, rest_bytes, std::move(verdict.found));
-            break;
-        case end_kind::clean:
-            if (rest_bytes > 0) {
-                visit(walk_item::kind::prepared, position_bytes, rest_bytes);
-            }
-            break;
-        case end_kind::next_segment:
-            if (rest_bytes > 0) {
-                visit(cursor_.is_native() ? walk_item::kind::damage : walk_item::kind::abandoned, position_bytes,
-                      rest_bytes,
-                      failure(verdict.event.why == scan_end::zeros ? error_code(errc::malformed)
-                                                                   : damage_code(verdict.event.why, {}),
-                              "there are bytes behind the last commit of a sealed segment")
-                          .in_file(cursor_.path())
-                          .at_byte(position_bytes)
-                          .at_offset(cursor_.prefix().next));
-            }
-            break;
-        case end_kind::moved: break;  // purged or recycled while we looked
+    case end_kind::commit: visit_commit(verdict.event); co_return success();
+    case end_kind::damaged:
+        co_return co_await go_on_behind(verdict.event, std::move(*verdict.found));
+    case end_kind::unfinished:
+        visit(walk_item::kind::unfinished, position_bytes, rest_bytes, std::move(verdict.found));
+        break;
+    case end_kind::clean:
+        if (rest_bytes > 0) {
+            visit(walk_item::kind::prepared, position_bytes, rest_bytes);
+        }
+        break;
+    case end_kind::next_segment:
+        if (rest_bytes > 0) {
+            visit(cursor_.is_native() ? walk_item::kind::damage : walk_item::kind::abandoned,
+                  position_bytes, rest_bytes,
+                  failure(verdict.event.why == scan_end::zeros ? error_code(errc::malformed)
+                                                               : damage_code(verdict.event.why, {}),
+                          "there are bytes behind the last commit of a sealed segment")
+                      .in_file(cursor_.path())
+                      .at_byte(position_bytes)
+                      .at_offset(cursor_.prefix().next));
+        }
+        break;
+    case end_kind::moved: break;  // purged or recycled while we looked
     }
     is_segment_over_ = true;
     co_return success();
 }
 
 /// The next valid commit at or behind a byte; unreadable blocks on the way are visited and passed.
-net::awaitable<detailed<std::optional<search_outcome::later_commit>>> walker::find_behind(std::uint64_t from_bytes) {
+net::awaitable<detailed<std::optional<search_outcome::later_commit>>> walker::find_behind(
+    std::uint64_t from_bytes) {
     for (;;) {
         auto searched = co_await cursor_.search(from_bytes, cursor_.prefix().next,
                                                 segment_cursor::search_goal::first_commit);
@@ -247,14 +256,16 @@ net::awaitable<detailed<std::optional<search_outcome::later_commit>>> walker::fi
 
 net::awaitable<detailed<void>> walker::on_unreadable(failure where) {
     const std::uint64_t position_bytes = where.position_bytes().value_or(0);
-    auto found = co_await find_behind(std::max(position_bytes + cursor_.block_size_bytes(),
-                                                cursor_.prefix().end_position_bytes));
+    auto found = co_await find_behind(
+        std::max(position_bytes + cursor_.block_size_bytes(), cursor_.prefix().end_position_bytes));
     if (!found) {
         co_return found.error();
     }
     const auto& next = found.value();
-    const std::uint64_t end_bytes = next ? next->position_bytes : std::max(cursor_.length_bytes(), position_bytes);
-    visit(walk_item::kind::damage, position_bytes, end_bytes - std::min(position_bytes, end_bytes), std::move(where));
+    const std::uint64_t end_bytes =
+        next ? next->position_bytes : std::max(cursor_.length_bytes(), position_bytes);
+    visit(walk_item::kind::damage, position_bytes, end_bytes - std::min(position_bytes, end_bytes),
+          std::move(where));
     if (!next) {
         is_segment_over_ = true;
         co_return success();
@@ -294,7 +305,8 @@ net::awaitable<detailed<void>> walker::go_on_behind(scan_event event, failure fo
     const auto& next = later.value();
     const std::uint64_t end_bytes = next ? next->position_bytes : cursor_.length_bytes();
     const std::uint64_t begin_bytes = version ? 0 : event.position_bytes;
-    visit(walk_item::kind::damage, begin_bytes, end_bytes - std::min(begin_bytes, end_bytes), std::move(found));
+    visit(walk_item::kind::damage, begin_bytes, end_bytes - std::min(begin_bytes, end_bytes),
+          std::move(found));
     if (!next) {
         is_segment_over_ = true;
         co_return success();
@@ -309,9 +321,7 @@ net::awaitable<detailed<void>> walker::go_on_behind(scan_event event, failure fo
 
 }  // namespace
 
-net::awaitable<void> walk_visitor::on_segment(log_offset) {
-    co_return;
-}
+net::awaitable<void> walk_visitor::on_segment(log_offset) { co_return; }
 
 net::awaitable<detailed<void>> walk_log(directory_source& source, walk_visitor& visitor) {
     walker walking(source, visitor);

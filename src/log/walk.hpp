@@ -1,6 +1,7 @@
 #pragma once
-// walk_log: visits everything in the segments of a directory, in order, going on behind damaged places. What the visitor
-// makes of it (a dump, a verification) is not known here. Read docs/architecture.md, "Reading".
+// walk_log: visits everything in the segments of a directory, in order, going on behind damaged
+// places. What the visitor makes of it (a dump, a verification) is not known here. Read
+// docs/architecture.md, "Reading".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>

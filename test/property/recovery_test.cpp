@@ -1,5 +1,6 @@
-// Recovery over generated logs: an honest crash never refuses and never loses what was acknowledged; damage to what was
-// acknowledged is reported or lies where open does not look. Each seed prints itself.
+// Recovery over generated logs: an honest crash never refuses and never loses what was
+// acknowledged; damage to what was acknowledged is reported or lies where open does not look. Each
+// seed prints itself.
 
 #include "support/recovery_rig.hpp"
 
@@ -18,7 +19,8 @@ log_builder random_log(prng& random, std::uint64_t commits) {
         }
         std::vector<std::string> records(1 + random.below(4));
         for (std::string& record : records) {
-            record.assign(random.below(random.chance(1, 10) ? 9000 : 200), static_cast<char>('a' + random.below(26)));
+            record.assign(random.below(random.chance(1, 10) ? 9000 : 200),
+                          static_cast<char>('a' + random.below(26)));
         }
         log.set_padding(random.chance(1, 5) ? random.below(4096) : 0);
         log.commit(records);
@@ -26,9 +28,10 @@ log_builder random_log(prng& random, std::uint64_t commits) {
     return log;
 }
 
-// The oracle: up to four groups left before the power went and none of them was acknowledged; each sector of them may
-// hold its new bytes, zeros, or garbage.
-TEST_CASE("after any honest crash the log opens with every acknowledged record and a prefix of the others",
+// The oracle: up to four groups left before the power went and none of them was acknowledged; each
+// sector of them may hold its new bytes, zeros, or garbage.
+TEST_CASE("after any honest crash the log opens with every acknowledged record and a prefix of the "
+          "others",
           "[log][recovery]") {
     for (std::uint64_t seed = 1; seed <= 400; ++seed) {
         prng random(seed);
@@ -43,8 +46,10 @@ TEST_CASE("after any honest crash the log opens with every acknowledged record a
         const built_segment whole = log.newest();
         auto& bytes = log.newest().bytes;
         const std::uint64_t sector = random.chance(1, 2) ? 512 : 4096;
-        for (std::uint64_t at = acknowledged_bytes; at < bytes.size(); at = (at / sector + 1) * sector) {
-            const std::uint64_t end = std::min<std::uint64_t>((at / sector + 1) * sector, bytes.size());
+        for (std::uint64_t at = acknowledged_bytes; at < bytes.size();
+             at = (at / sector + 1) * sector) {
+            const std::uint64_t end =
+                std::min<std::uint64_t>((at / sector + 1) * sector, bytes.size());
             const std::uint64_t fate = random.below(4);
             for (std::uint64_t i = at; i < end && fate >= 2; ++i) {
                 bytes[i] = fate == 2 ? std::byte{0} : static_cast<std::byte>(random.next() >> 56U);
@@ -60,7 +65,8 @@ TEST_CASE("after any honest crash the log opens with every acknowledged record a
         REQUIRE(opened.log->end >= acknowledged);
         REQUIRE(opened.log->end <= log.next());
         const std::uint64_t length = opened.log->tail.length_bytes;
-        REQUIRE(rig.segment(whole.begin) == head(whole.bytes, length));  // nothing but what was written
+        // nothing but what was written
+        REQUIRE(rig.segment(whole.begin) == head(whole.bytes, length));
         const directory_image settled = rig.files();
         opened = open_outcome();
         REQUIRE(rig.open().is_open());
@@ -68,7 +74,8 @@ TEST_CASE("after any honest crash the log opens with every acknowledged record a
     }
 }
 
-TEST_CASE("one flipped byte at 1,000 places of a closed log never makes open serve less without saying so",
+TEST_CASE("one flipped byte at 1,000 places of a closed log never makes open serve less without "
+          "saying so",
           "[log][recovery]") {
     prng shape(7);
     const log_builder log = random_log(shape, 60);
@@ -93,7 +100,8 @@ TEST_CASE("one flipped byte at 1,000 places of a closed log never makes open ser
         INFO("segment " << index << " byte " << at << ": " << opened.message());
         const bool is_newest = index + 1 == log.segments().size();
         const bool is_looked_at =
-            is_newest && ((at < 10 && at != 8 && at != 9) || at >= log.segments()[index].commits.back().position_bytes);
+            is_newest && ((at < 10 && at != 8 && at != 9) ||
+                          at >= log.segments()[index].commits.back().position_bytes);
         REQUIRE(opened.is_open() != is_looked_at);
         if (is_looked_at) {
             ++refused;
@@ -107,7 +115,8 @@ TEST_CASE("one flipped byte at 1,000 places of a closed log never makes open ser
     CHECK(refused > 0);
 }
 
-TEST_CASE("damage to acknowledged bytes of an unclean log is refused or lies in the last commit", "[log][recovery]") {
+TEST_CASE("damage to acknowledged bytes of an unclean log is refused or lies in the last commit",
+          "[log][recovery]") {
     for (std::uint64_t seed = 1; seed <= 300; ++seed) {
         prng random(seed);
         log_builder log;
@@ -115,7 +124,8 @@ TEST_CASE("damage to acknowledged bytes of an unclean log is refused or lies in 
         const built_commit last = log.last();
         auto& bytes = log.newest().bytes;
         const std::uint64_t at = 10 + random.below(last.position_bytes - 10);
-        const std::uint64_t length = std::min<std::uint64_t>(1 + random.below(300), last.position_bytes - at);
+        const std::uint64_t length =
+            std::min<std::uint64_t>(1 + random.below(300), last.position_bytes - at);
         const bool is_zeroed = random.chance(1, 2);
         for (std::uint64_t i = at; i < at + length; ++i) {
             bytes[i] = is_zeroed ? std::byte{0} : static_cast<std::byte>(random.next() >> 56U);

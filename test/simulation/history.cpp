@@ -1,5 +1,5 @@
-// The workload is widened by swarm settings drawn from the seed: a bug that needs many writers, tiny records and a kill
-// is rarely met by an average of everything.
+// The workload is widened by swarm settings drawn from the seed: a bug that needs many writers,
+// tiny records and a kill is rarely met by an average of everything.
 
 #include "simulation/history.hpp"
 
@@ -7,10 +7,10 @@
 #include <caisson/sim.hpp>
 
 #include "base/prng.hpp"
+#include "base/units.hpp"
 #include "format/layout.hpp"
 #include "format/names.hpp"
 #include "format/state.hpp"
-#include "base/units.hpp"
 #include "simulation/oracle.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -43,7 +43,7 @@ struct swarm {
     unsigned appends_per_writer = 0;
     std::uint64_t pause_ns_max = 0;
     bool has_readers = false;
-    bool has_errors = false;        ///< I/O errors in some lives
+    bool has_errors = false;  ///< I/O errors in some lives
     bool has_short_transfers = false;
     bool runs_out_of_space = false;
     bool mostly_kills = false;
@@ -73,22 +73,25 @@ swarm swarm_for(prng& random) {
     chosen.runs_out_of_space = random.below(8) == 0;
     chosen.mostly_kills = random.below(4) == 0;
     chosen.options.segment_size_bytes = 64_KiB;
-    chosen.options.alignment = random.below(4) == 0 ? commit_alignment::block : commit_alignment::adaptive;
+    chosen.options.alignment =
+        random.below(4) == 0 ? commit_alignment::block : commit_alignment::adaptive;
     chosen.options.record_size_bytes_max = 64_KiB;
     chosen.options.max_pending_bytes = random.below(3) == 0 ? 65_KiB : 1_MiB;
     return chosen;
 }
 
 std::optional<std::uint64_t> durable_length(world& machine, const std::string& name) {
-    const auto content = machine.disk().read_file(std::string(log_path) + "/" + name, disk_image::view::durable);
+    const auto content =
+        machine.disk().read_file(std::string(log_path) + "/" + name, disk_image::view::durable);
     return content ? std::optional<std::uint64_t>(content->size()) : std::nullopt;
 }
 
-/// A fact that STATE took back is settled in both slots before an append is acknowledged: no slot that rots may bring
-/// it back. Here: the clean mark, which every append takes back.
+/// A fact that STATE took back is settled in both slots before an append is acknowledged: no slot
+/// that rots may bring it back. Here: the clean mark, which every append takes back.
 bool holds_clean_mark(world& machine) {
     namespace at = format::layout::state;
-    const auto content = machine.disk().read_file(std::string(log_path) + "/STATE", disk_image::view::durable);
+    const auto content =
+        machine.disk().read_file(std::string(log_path) + "/STATE", disk_image::view::durable);
     for (unsigned slot = 0; content && slot < 2; ++slot) {
         const std::uint64_t position = format::state_slot_position_bytes(slot);
         if (position + at::slot_bytes > content->size()) {
@@ -106,8 +109,14 @@ bool holds_clean_mark(world& machine) {
 /// One process: an engine, its log, and the coroutines that use it. Destroyed after the life's end.
 class process {
 public:
-    process(world& machine, oracle& judge, const swarm& chosen, std::uint64_t seed, bool is_faulty, bool closes)
-        : machine_(machine), judge_(judge), swarm_(chosen), random_(seed), is_faulty_(is_faulty), closes_(closes) {
+    process(world& machine, oracle& judge, const swarm& chosen, std::uint64_t seed, bool is_faulty,
+            bool closes)
+        : machine_(machine),
+          judge_(judge),
+          swarm_(chosen),
+          random_(seed),
+          is_faulty_(is_faulty),
+          closes_(closes) {
         if (is_faulty_) {
             judge_.fault_happened();
         }
@@ -161,7 +170,8 @@ private:
             co_return;
         }
         log_ = std::move(opened).value();
-        if (report.cut_bytes > 0 && durable_length(machine_, report.cut_segment) != report.cut_position_bytes) {
+        if (report.cut_bytes > 0 &&
+            durable_length(machine_, report.cut_segment) != report.cut_position_bytes) {
             tally.complaint = "a cut was not durable when the log was opened";
         }
         if (!co_await show_content()) {
@@ -233,7 +243,8 @@ private:
         if (outcome) {
             judge_.acknowledged(batch, outcome.value().begin);
             if (!std::exchange(has_checked_mark_, true) && holds_clean_mark(machine_)) {
-                tally.complaint = "an append was acknowledged while a slot of STATE still held the clean mark";
+                tally.complaint =
+                    "an append was acknowledged while a slot of STATE still held the clean mark";
             }
         } else if (outcome.error() == errc::outcome_unknown) {
             judge_.outcome_unknown(batch);
@@ -257,7 +268,8 @@ private:
         if (swarm_.pause_ns_max == 0 || random.below(4) != 0) {
             co_return;
         }
-        // A log of one's own time: waits on the durable end pass time too, but need something to wait for.
+        // A log of one's own time: waits on the durable end pass time too, but need something to
+        // wait for.
         const std::uint64_t steps = random.below(30);
         for (std::uint64_t k = 0; k < steps; ++k) {
             co_await net::post(machine_.executor(), net::deferred);
@@ -266,7 +278,8 @@ private:
 
     net::awaitable<void> follow(std::uint64_t seed) {
         prng random(seed);
-        log_reader reader = log_.reader(log_.begin() + random.below(1 + (log_.durable_end() - log_.begin())));
+        log_reader reader =
+            log_.reader(log_.begin() + random.below(1 + (log_.durable_end() - log_.begin())));
         while (writers_ > 0) {
             auto batch = co_await reader.async_next();
             if (!batch) {
@@ -351,9 +364,10 @@ void end_life(world& machine, const swarm& chosen, prng& random) {
     }
 }
 
-/// Every history of this kind ends with a closed log whose newest segment loses its records to zeros. The clean mark is
-/// the witness: opening must refuse and name a place in it. Empty: it did.
-std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, prng& random, log_offset end) {
+/// Every history of this kind ends with a closed log whose newest segment loses its records to
+/// zeros. The clean mark is the witness: opening must refuse and name a place in it. Empty: it did.
+std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, prng& random,
+                          log_offset end) {
     const auto names = machine.disk().list(log_path);
     log_offset newest;
     for (const std::string& name : *names) {
@@ -373,7 +387,8 @@ std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, pr
     }
     const bool was_refused = server.was_refused();
     machine.crash();
-    return was_refused || !judge.is_content() ? std::string() : "damage with a witness was not refused";
+    return was_refused || !judge.is_content() ? std::string()
+                                              : "damage with a witness was not refused";
 }
 
 }  // namespace
@@ -400,7 +415,8 @@ history_report run_history(std::uint64_t seed) {
         const bool closes = is_last || random.below(4) == 0;
         process server(machine, judge, chosen, random.next(), is_faulty, closes);
         // A crash at any moment, often early: in the middle of opening and recovery.
-        const std::uint64_t steps = is_last ? UINT64_MAX : random.below(random.below(4) == 0 ? 60 : 6'000);
+        const std::uint64_t steps =
+            is_last ? UINT64_MAX : random.below(random.below(4) == 0 ? 60 : 6'000);
         std::uint64_t step = 0;
         while (step < steps && judge.is_content() && !server.is_finished() && machine.step()) {
             ++step;
@@ -412,7 +428,8 @@ history_report run_history(std::uint64_t seed) {
             report.complaint = server.tally.complaint;
         }
         if (is_last && !server.is_finished() && judge.is_content()) {
-            report.complaint = "the last life came to rest before its work was done: " + server.describe();
+            report.complaint =
+                "the last life came to rest before its work was done: " + server.describe();
         }
         if (judge.is_content()) {
             judge.crashed();

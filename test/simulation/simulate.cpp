@@ -1,5 +1,5 @@
-// simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim` and of the release check.
-//     simulate [--first N] [--seeds N] [--bug NAME]
+// simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim` and of
+//     the release check. simulate [--first N] [--seeds N] [--bug NAME]
 // Exit: 0 every history was legal, 1 one was not (its seed is printed), 2 usage.
 
 #include "base/planted.hpp"
@@ -36,7 +36,9 @@ int main(int argc, char** argv) {
             seeds = std::strtoull(argv[k + 1], nullptr, 10);
         } else if (name == "--bug") {
             if (!caisson::sim::plant(argv[k + 1])) {
-                std::fprintf(stderr, "simulate: no such bug, or a build without -Dplanted_bugs=true: %s\n", argv[k + 1]);
+                std::fprintf(stderr,
+                             "simulate: no such bug, or a build without -Dplanted_bugs=true: %s\n",
+                             argv[k + 1]);
                 return 2;
             }
         } else {
@@ -61,11 +63,13 @@ int main(int argc, char** argv) {
         total.faults += one.faults;
         trace = (trace ^ one.trace_hash) * 0x100000001b3;
     }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    std::printf("%" PRIu64 " seeds, %" PRIu64 " appends, %" PRIu64 " records acknowledged, %" PRIu64 " crashes, %" PRIu64
-                " recoveries, %" PRIu64 " rotations, %" PRIu64 " faults, %" PRIu64
-                " steps, 0 lost; %.1f s, %.0f seeds/s, trace %016" PRIx64 "\n",
-                seeds, total.appends, total.acknowledged, total.crashes, total.recoveries, total.rotations,
-                total.faults, total.steps, seconds, static_cast<double>(seeds) / seconds, trace);
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    std::printf("%" PRIu64 " seeds, %" PRIu64 " appends, %" PRIu64 " records acknowledged, %" PRIu64
+                " crashes, %" PRIu64 " recoveries, %" PRIu64 " rotations, %" PRIu64
+                " faults, %" PRIu64 " steps, 0 lost; %.1f s, %.0f seeds/s, trace %016" PRIx64 "\n",
+                seeds, total.appends, total.acknowledged, total.crashes, total.recoveries,
+                total.rotations, total.faults, total.steps, seconds,
+                static_cast<double>(seeds) / seconds, trace);
     return 0;
 }

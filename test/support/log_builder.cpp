@@ -34,7 +34,8 @@ log_builder& log_builder::commit(const std::vector<std::string>& records) {
     for (const std::string& record : records) {
         payload_bytes += record.size();
     }
-    const std::uint64_t whole_bytes = format::native_commit_bytes(payload_bytes, records.size(), padding_bytes_);
+    const std::uint64_t whole_bytes =
+        format::native_commit_bytes(payload_bytes, records.size(), padding_bytes_);
     std::vector<std::byte> bytes(static_cast<std::size_t>(whole_bytes));
     std::byte* at = bytes.data() + format::native_records_at;
     for (const std::string& record : records) {
@@ -139,7 +140,8 @@ format::log_state log_builder::closed_state() const {
     format::clean_mark mark;
     mark.segment_begin = newest.begin;
     mark.length_bytes = newest.bytes.size();
-    mark.last_commit_position_bytes = newest.commits.empty() ? 0 : newest.commits.back().position_bytes;
+    mark.last_commit_position_bytes =
+        newest.commits.empty() ? 0 : newest.commits.back().position_bytes;
     mark.last_crc = last_crc_;
     state.mark = mark;
     return state;
@@ -152,7 +154,8 @@ void log_builder::write_segments_to(sim::disk_image& disk, std::string_view path
     }
 }
 
-void log_builder::write_to(sim::disk_image& disk, std::string_view path, const format::log_state& state) const {
+void log_builder::write_to(sim::disk_image& disk, std::string_view path,
+                           const format::log_state& state) const {
     write_segments_to(disk, path);
     const std::string base(path);
     disk.write_file(base + "/LOCK", {});
@@ -166,7 +169,8 @@ std::vector<std::byte> state_file(const format::log_state& newest, const format:
     const unsigned slot = format::state_slot_of(newest.generation);
     const auto slot_bytes = [&](unsigned which) {
         const std::span<std::byte> all(bytes);
-        return all.subspan(static_cast<std::size_t>(format::state_slot_position_bytes(which))).first<at::slot_bytes>();
+        return all.subspan(static_cast<std::size_t>(format::state_slot_position_bytes(which)))
+            .first<at::slot_bytes>();
     };
     format::encode_state(slot_bytes(slot), newest);
     format::encode_state(slot_bytes(1 - slot), older);

@@ -1,6 +1,6 @@
 #pragma once
-// Builds the bytes of a log from the format layer's encoders alone, to be damaged and opened by tests. Knows nothing of
-// the log's own code, so that both can be held against each other.
+// Builds the bytes of a log from the format layer's encoders alone, to be damaged and opened by
+// tests. Knows nothing of the log's own code, so that both can be held against each other.
 
 #include <caisson/sim.hpp>
 #include <caisson/types.hpp>
@@ -48,17 +48,43 @@ public:
     /// The next commit begins a new segment.
     log_builder& rotate();
 
-    log_builder& set_epoch(std::uint64_t epoch) { epoch_ = epoch; return *this; }
-    log_builder& set_padding(std::uint64_t bytes) { padding_bytes_ = bytes; return *this; }
-    log_builder& set_timestamp(std::uint64_t us) { timestamp_us_ = us; return *this; }
-    log_builder& set_log_id(std::uint64_t log_id) { log_id_ = log_id; return *this; }
-    /// What the following commits' trailers say was durable; without it, everything before the commit itself.
-    log_builder& set_durable_end(log_offset end) { durable_end_ = end; has_durable_end_ = true; return *this; }
-    log_builder& clear_durable_end() { has_durable_end_ = false; return *this; }
+    log_builder& set_epoch(std::uint64_t epoch) {
+        epoch_ = epoch;
+        return *this;
+    }
+    log_builder& set_padding(std::uint64_t bytes) {
+        padding_bytes_ = bytes;
+        return *this;
+    }
+    log_builder& set_timestamp(std::uint64_t us) {
+        timestamp_us_ = us;
+        return *this;
+    }
+    log_builder& set_log_id(std::uint64_t log_id) {
+        log_id_ = log_id;
+        return *this;
+    }
+    /// What the following commits' trailers say was durable; without it, everything before the
+    /// commit itself.
+    log_builder& set_durable_end(log_offset end) {
+        durable_end_ = end;
+        has_durable_end_ = true;
+        return *this;
+    }
+    log_builder& clear_durable_end() {
+        has_durable_end_ = false;
+        return *this;
+    }
     /// The offset of the next commit, right or wrong.
-    log_builder& set_next(log_offset next) { next_ = next; return *this; }
+    log_builder& set_next(log_offset next) {
+        next_ = next;
+        return *this;
+    }
     /// What the next commit's trailer calls the commit before it, right or wrong.
-    log_builder& set_previous_crc(std::uint32_t crc) { last_crc_ = crc; return *this; }
+    log_builder& set_previous_crc(std::uint32_t crc) {
+        last_crc_ = crc;
+        return *this;
+    }
 
     [[nodiscard]] const std::vector<built_segment>& segments() const { return segments_; }
     [[nodiscard]] std::vector<built_segment>& segments() { return segments_; }
@@ -75,7 +101,8 @@ public:
     [[nodiscard]] format::log_state closed_state() const;
 
     /// Segments, LOCK, spare/ and STATE (`state` in both slots) in directory `path` of `disk`.
-    void write_to(sim::disk_image& disk, std::string_view path, const format::log_state& state) const;
+    void write_to(sim::disk_image& disk, std::string_view path,
+                  const format::log_state& state) const;
     /// The same without STATE.
     void write_segments_to(sim::disk_image& disk, std::string_view path) const;
 
@@ -90,7 +117,7 @@ private:
     log_offset durable_end_;
     bool has_durable_end_ = false;
     std::uint32_t last_crc_ = 0;
-    std::uint32_t predecessor_crc_ = 0;          ///< of the commit before the newest segment
+    std::uint32_t predecessor_crc_ = 0;  ///< of the commit before the newest segment
     std::uint64_t predecessor_timestamp_us_ = 0;
     std::uint64_t last_timestamp_us_ = 0;
     std::vector<built_segment> segments_;

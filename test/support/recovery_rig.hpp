@@ -1,6 +1,6 @@
 #pragma once
-// recovery_rig: a simulated machine with a log directory to damage, open, crash and look at. Verbs for the tests of
-// recovery; knows the simulated world and open_log, nothing of how either works.
+// recovery_rig: a simulated machine with a log directory to damage, open, crash and look at. Verbs
+// for the tests of recovery; knows the simulated world and open_log, nothing of how either works.
 
 #include <caisson/options.hpp>
 #include <caisson/sim.hpp>
@@ -35,7 +35,8 @@ net::awaitable<void> keep_value(net::awaitable<T> what, std::shared_ptr<std::opt
     into->emplace(co_await std::move(what));
 }
 
-/// Starts `what`; its value appears behind the pointer when it ends, and never if the life ends before.
+/// Starts `what`; its value appears behind the pointer when it ends, and never if the life ends
+/// before.
 template <class T>
 std::shared_ptr<std::optional<T>> start_in(sim::world& world, net::awaitable<T> what) {
     auto value = std::make_shared<std::optional<T>>();
@@ -60,27 +61,33 @@ struct open_outcome {
 
     [[nodiscard]] bool is_open() const { return log.has_value(); }
     [[nodiscard]] error_code code() const { return refused ? refused->code() : error_code(); }
-    [[nodiscard]] std::string message() const { return refused ? refused->message() : std::string("opened"); }
+    [[nodiscard]] std::string message() const {
+        return refused ? refused->message() : std::string("opened");
+    }
 };
 
 using directory_image = std::map<std::string, std::vector<std::byte>>;
 
 class recovery_rig {
 public:
-    explicit recovery_rig(std::uint64_t seed = 1, const sim::world_options& options = calm()) : world(seed, options) {}
+    explicit recovery_rig(std::uint64_t seed = 1, const sim::world_options& options = calm())
+        : world(seed, options) {}
 
     [[nodiscard]] sim::disk_image& disk() { return world.disk(); }
 
     /// A log that stopped without closing; its bytes are durable.
     void put(const log_builder& log) { log.write_to(disk(), log_path, log.running_state()); }
     void put_closed(const log_builder& log) { log.write_to(disk(), log_path, log.closed_state()); }
-    void put(const log_builder& log, const format::log_state& state) { log.write_to(disk(), log_path, state); }
+    void put(const log_builder& log, const format::log_state& state) {
+        log.write_to(disk(), log_path, state);
+    }
 
     /// Opens and hands over; while the outcome lives, the log is locked.
     open_outcome open(log_options options = {}) {
         open_outcome outcome;
         options.report = &outcome.report;
-        auto done = run_in(world, log_detail::open_log(world.environment(), log_path, std::move(options)));
+        auto done =
+            run_in(world, log_detail::open_log(world.environment(), log_path, std::move(options)));
         if (!done) {
             return outcome;  // neither open nor refused: the world stood still
         }
@@ -92,16 +99,19 @@ public:
         return outcome;
     }
 
-    /// Starts to open and stops the world after `operations` calls of the disk; true if the open ended before.
+    /// Starts to open and stops the world after `operations` calls of the disk; true if the open
+    /// ended before.
     bool open_until(std::uint64_t operations, log_options options = {}) {
-        const auto ended = start_in(world, log_detail::open_log(world.environment(), log_path, std::move(options)));
+        const auto ended = start_in(
+            world, log_detail::open_log(world.environment(), log_path, std::move(options)));
         const std::uint64_t stop_at = world.counters().operations + operations;
         while (!ended->has_value() && world.counters().operations < stop_at && world.step()) {
         }
         return ended->has_value();
     }
 
-    void power_cut(sim::survival data = sim::survival::by_seed, sim::name_survival names = sim::name_survival::by_seed) {
+    void power_cut(sim::survival data = sim::survival::by_seed,
+                   sim::name_survival names = sim::name_survival::by_seed) {
         world.crash(data, names);
         world.power_on();
     }
@@ -113,16 +123,21 @@ public:
         return image;
     }
     [[nodiscard]] std::vector<std::byte> file(const std::string& name) {
-        return disk().read_file(std::string(log_path) + "/" + name).value_or(std::vector<std::byte>{});
+        return disk()
+            .read_file(std::string(log_path) + "/" + name)
+            .value_or(std::vector<std::byte>{});
     }
     [[nodiscard]] std::vector<std::byte> segment(log_offset begin) {
         return disk().read_file(segment_path(log_path, begin)).value_or(std::vector<std::byte>{});
     }
     [[nodiscard]] std::vector<std::string> names(const std::string& below = {}) {
-        const std::string path = below.empty() ? std::string(log_path) : std::string(log_path) + "/" + below;
+        const std::string path =
+            below.empty() ? std::string(log_path) : std::string(log_path) + "/" + below;
         return disk().list(path).value_or(std::vector<std::string>{});
     }
-    [[nodiscard]] bool has(const std::string& name) { return disk().exists(std::string(log_path) + "/" + name); }
+    [[nodiscard]] bool has(const std::string& name) {
+        return disk().exists(std::string(log_path) + "/" + name);
+    }
 
     sim::world world;
 
@@ -144,7 +159,8 @@ inline std::vector<std::byte> head(const std::vector<std::byte>& bytes, std::uin
     return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
-inline void flip(std::vector<std::byte>& bytes, std::uint64_t position, std::byte mask = std::byte{0x10}) {
+inline void flip(std::vector<std::byte>& bytes, std::uint64_t position,
+                 std::byte mask = std::byte{0x10}) {
     bytes.at(static_cast<std::size_t>(position)) ^= mask;
 }
 

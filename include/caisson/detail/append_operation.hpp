@@ -1,6 +1,6 @@
 #pragma once
-// The operations of a log as the compiled library sees them: what is to be appended, how to copy it, what it waits
-// for. Internal; <caisson/log.hpp> needs it.
+// The operations of a log as the compiled library sees them: what is to be appended, how to copy
+// it, what it waits for. Internal; <caisson/log.hpp> needs it.
 
 #include <caisson/detail/completion.hpp>
 #include <caisson/types.hpp>
@@ -25,7 +25,8 @@ struct append_receipt {
 
 namespace caisson::detail {
 
-/// Length prefix of a record in the native codec: u32 little-endian. Tied to format::record_prefix_bytes in log.cpp.
+/// Length prefix of a record in the native codec: u32 little-endian. Tied to
+/// format::record_prefix_bytes in log.cpp.
 inline constexpr std::size_t record_frame_bytes = 4;
 
 inline std::byte* put_record_length(std::byte* to, std::size_t length_bytes) noexcept {
@@ -41,19 +42,21 @@ inline std::byte* put_bytes(std::byte* to, const void* from, std::size_t count) 
     return to + count;
 }
 
-/// One call that appends: sizes are known up front, the bytes are copied once, straight into the group's buffer.
+/// One call that appends: sizes are known up front, the bytes are copied once, straight into the
+/// group's buffer.
 class append_operation : public completion<append_receipt> {
 public:
-    std::uint64_t framed_bytes = 0;           ///< what `encode` writes: lengths and payloads
-    std::uint64_t record_bytes_max = 0;       ///< the largest payload
+    std::uint64_t framed_bytes = 0;      ///< what `encode` writes: lengths and payloads
+    std::uint64_t record_bytes_max = 0;  ///< the largest payload
     std::uint64_t records = 0;
-    log_offset begin;                         ///< set at admission
+    log_offset begin;  ///< set at admission
 
     void encode(std::byte* to) const noexcept { encode_(*this, to); }
 
 protected:
     using encode_function = void (*)(const append_operation&, std::byte*) noexcept;
-    append_operation(end_function end, encode_function write) noexcept : completion(end), encode_(write) {}
+    append_operation(end_function end, encode_function write) noexcept
+        : completion(end), encode_(write) {}
     ~append_operation() = default;
 
 private:
@@ -128,7 +131,8 @@ public:
     log_offset target_end;
 
 protected:
-    wait_operation(end_function end, log_offset until, durability) noexcept : completion(end), target_end(until) {}
+    wait_operation(end_function end, log_offset until, durability) noexcept
+        : completion(end), target_end(until) {}
     ~wait_operation() = default;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
-// completion<T>: the type-erased end of one public operation: a handler, its executor and allocator, waiting for a
-// result<T>. The compiled library sees only the base; templates stop here. Internal, but public headers need it.
+// completion<T>: the type-erased end of one public operation: a handler, its executor and
+// allocator, waiting for a result<T>. The compiled library sees only the base; templates stop here.
+// Internal, but public headers need it.
 
 #include <caisson/config.hpp>
 #include <caisson/result.hpp>
@@ -22,38 +23,46 @@
 
 namespace caisson::detail {
 
-/// What every public operation has while it is queued: a link, and what to do when it arrives on the home thread.
+/// What every public operation has while it is queued: a link, and what to do when it arrives on
+/// the home thread.
 class operation_node {
 public:
     operation_node(const operation_node&) = delete;
     operation_node& operator=(const operation_node&) = delete;
 
-    operation_node* next = nullptr;                              ///< for the one queue that holds the operation
-    void (*arrive)(operation_node& self, void* target) = nullptr; ///< run on the home thread, once
-    void (*discard)(operation_node& self) noexcept = nullptr;    ///< frees it instead, when the world ends first
+    /// for the one queue that holds the operation
+    operation_node* next = nullptr;
+    void (*arrive)(operation_node& self, void* target) = nullptr;  ///< run on the home thread, once
+    /// frees it instead, when the world ends first
+    void (*discard)(operation_node& self) noexcept = nullptr;
     void* target = nullptr;
-    std::uint64_t ticket = 0;                                    ///< names the operation to a cancellation; 0: none
+    /// names the operation to a cancellation; 0: none
+    std::uint64_t ticket = 0;
 
 protected:
     operation_node() noexcept = default;
     ~operation_node() = default;
 };
 
-/// Base of one operation in flight. Owned by the library from initiation until `complete` or `abandon`, each of which
-/// frees the object before anything else happens. Both run on the home thread.
+/// Base of one operation in flight. Owned by the library from initiation until `complete` or
+/// `abandon`, each of which frees the object before anything else happens. Both run on the home
+/// thread.
 template <class T>
 class completion : public operation_node {
 public:
-    /// Delivers `outcome` on the handler's executor: directly when that is the home executor (the caller is a handler
-    /// running there, never an initiating function), by a post otherwise.
+    /// Delivers `outcome` on the handler's executor: directly when that is the home executor (the
+    /// caller is a handler running there, never an initiating function), by a post otherwise.
     void complete(result<T> outcome) noexcept { end_(this, &outcome); }
-    /// Destroys the handler without calling it: the world ended (simulated power cut, engine destroyed).
+    /// Destroys the handler without calling it: the world ended (simulated power cut, engine
+    /// destroyed).
     void abandon() noexcept { end_(this, nullptr); }
 
 protected:
     using end_function = void (*)(completion*, result<T>*) noexcept;
     explicit completion(end_function end) noexcept : end_(end) {
-        discard = [](operation_node& self) noexcept { static_cast<completion&>(self).abandon(); };
+        discard = [](operation_node& self) noexcept {
+            static_cast<completion&>(self).abandon();
+        };
     }
     ~completion() = default;
 
@@ -61,13 +70,13 @@ private:
     end_function end_;
 };
 
-/// A leaf: `Base` (derived from completion<T>) plus the handler. Allocated with the handler's associated allocator;
-/// where that is std::allocator, with Asio's per-thread recycling one.
+/// A leaf: `Base` (derived from completion<T>) plus the handler. Allocated with the handler's
+/// associated allocator; where that is std::allocator, with Asio's per-thread recycling one.
 template <class T, class Base, class Handler>
 class pending final : public Base {
     using handler_executor = net::associated_executor_t<Handler, net::any_io_executor>;
-    using work_executor = std::decay_t<decltype(net::prefer(std::declval<const handler_executor&>(),
-                                                            net::execution::outstanding_work.tracked))>;
+    using work_executor = std::decay_t<decltype(net::prefer(
+        std::declval<const handler_executor&>(), net::execution::outstanding_work.tracked))>;
 
     template <class Allocator>
     struct chosen {
@@ -77,8 +86,8 @@ class pending final : public Base {
     struct chosen<std::allocator<U>> {
         using type = net::recycling_allocator<U>;
     };
-    using allocator = typename std::allocator_traits<
-        typename chosen<net::associated_allocator_t<Handler>>::type>::template rebind_alloc<pending>;
+    using allocator = typename std::allocator_traits<typename chosen<
+        net::associated_allocator_t<Handler>>::type>::template rebind_alloc<pending>;
 
     static allocator allocator_of(const Handler& handler) {
         if constexpr (std::is_same_v<net::associated_allocator_t<Handler>, std::allocator<void>>) {
@@ -91,10 +100,12 @@ class pending final : public Base {
 public:
     /// `arguments` construct the Base after its end function.
     template <class... Arguments>
-    static Base* create(Handler handler, const net::any_io_executor& home, Arguments&&... arguments) {
+    static Base* create(Handler handler, const net::any_io_executor& home,
+                        Arguments&&... arguments) {
         allocator memory = allocator_of(handler);
         pending* raw = std::allocator_traits<allocator>::allocate(memory, 1);
-        return ::new (static_cast<void*>(raw)) pending(std::move(handler), home, std::forward<Arguments>(arguments)...);
+        return ::new (static_cast<void*>(raw))
+            pending(std::move(handler), home, std::forward<Arguments>(arguments)...);
     }
 
     [[nodiscard]] Handler& handler() noexcept { return handler_; }
@@ -102,7 +113,8 @@ public:
 private:
     template <class... Arguments>
     pending(Handler&& handler, const net::any_io_executor& home, Arguments&&... arguments)
-        : Base(&pending::end, std::forward<Arguments>(arguments)...), handler_(std::move(handler)),
+        : Base(&pending::end, std::forward<Arguments>(arguments)...),
+          handler_(std::move(handler)),
           executor_(net::get_associated_executor(handler_, home)),
           // Keeps the handler's context from running out of work while the operation is in flight.
           work_(net::prefer(executor_, net::execution::outstanding_work.tracked)),
@@ -114,7 +126,8 @@ private:
 
     static void end(completion<T>* base, result<T>* outcome) noexcept {
         auto* self = static_cast<pending*>(static_cast<Base*>(base));
-        // Free the memory before the upcall, so that the next operation of the handler can reuse it.
+        // Free the memory before the upcall, so that the next operation of the handler can reuse
+        // it.
         Handler handler(std::move(self->handler_));
         handler_executor executor(std::move(self->executor_));
         work_executor work(std::move(self->work_));

@@ -1,5 +1,5 @@
-// Directories that are no log, not ours, locked, or in a state that no crash leaves: one clear refusal each, and nothing
-// stored is changed.
+// Directories that are no log, not ours, locked, or in a state that no crash leaves: one clear
+// refusal each, and nothing stored is changed.
 
 #include "support/recovery_rig.hpp"
 
@@ -9,7 +9,8 @@ namespace caisson::test {
 namespace {
 
 /// Opens and expects a refusal that changes no file (the lock file apart).
-void expect_refusal(recovery_rig& rig, errc expected, const std::string& named, log_options options = {}) {
+void expect_refusal(recovery_rig& rig, errc expected, const std::string& named,
+                    log_options options = {}) {
     directory_image before = rig.files();
     const open_outcome opened = rig.open(std::move(options));
     INFO(opened.message());
@@ -30,7 +31,8 @@ log_builder ordinary_log() {
     return log;
 }
 
-TEST_CASE("opening only an existing log refuses a missing and an empty directory and makes nothing", "[log][directory]") {
+TEST_CASE("opening only an existing log refuses a missing and an empty directory and makes nothing",
+          "[log][directory]") {
     log_options options;
     options.existing = open_existing::only;
     recovery_rig rig;
@@ -43,7 +45,8 @@ TEST_CASE("opening only an existing log refuses a missing and an empty directory
 
 TEST_CASE("a directory below one that does not exist is not made", "[log][directory]") {
     recovery_rig rig;
-    auto done = run_in(rig.world, log_detail::open_log(rig.world.environment(), "/no/such/log", log_options()));
+    auto done = run_in(
+        rig.world, log_detail::open_log(rig.world.environment(), "/no/such/log", log_options()));
     REQUIRE(done);
     REQUIRE_FALSE(done->has_value());
     CHECK(done->error().code() == errc::log_not_found);
@@ -57,7 +60,8 @@ TEST_CASE("a path that is a file is refused as such", "[log][directory]") {
     CHECK(opened.code() == errc::not_a_directory);
 }
 
-TEST_CASE("a file system that may lose data is refused unless that is allowed", "[log][directory]") {
+TEST_CASE("a file system that may lose data is refused unless that is allowed",
+          "[log][directory]") {
     sim::world_options options = calm();
     options.keeps_data = false;
     options.file_system_name = "tmpfs";
@@ -95,7 +99,8 @@ TEST_CASE("D19: a second owner is refused, and waits for the first one's end", "
     CHECK(rig.open().is_open());
 
     REQUIRE(rig.world.lock_from_outside("/log/LOCK"));
-    const auto done = start_in(rig.world, log_detail::open_log(rig.world.environment(), log_path, options));
+    const auto done =
+        start_in(rig.world, log_detail::open_log(rig.world.environment(), log_path, options));
     rig.world.run_for(100'000'000);
     CHECK_FALSE(done->has_value());
     rig.world.unlock_from_outside("/log/LOCK");
@@ -115,12 +120,14 @@ TEST_CASE("a read-only file system is refused with its cause and its cure", "[lo
     CHECK(opened.message().find("read-only") != std::string::npos);
 }
 
-TEST_CASE("names that only look like a segment's are refused, unrelated ones ignored", "[log][directory]") {
+TEST_CASE("names that only look like a segment's are refused, unrelated ones ignored",
+          "[log][directory]") {
     recovery_rig rig;
     rig.put(ordinary_log());
     const std::vector<std::byte> text(20, std::byte{'x'});
     rig.disk().write_file("/log/README", text);
-    rig.disk().write_file("/log/.tmpAb3xYz", text);  // D23: the reference's leftover, not ours to remove
+    // D23: the reference's leftover, not ours to remove
+    rig.disk().write_file("/log/.tmpAb3xYz", text);
     rig.disk().write_file("/log/00000000000000000003.stdb.lock", text);
     rig.disk().write_file("/log/00000000000000000003.stdb.ofs", text);
     CHECK(rig.open().is_open());
@@ -132,7 +139,8 @@ TEST_CASE("names that only look like a segment's are refused, unrelated ones ign
     expect_refusal(rig, errc::foreign_file, bad);
 }
 
-TEST_CASE("a symbolic link or a directory in the place of one of the log's files is refused", "[log][directory]") {
+TEST_CASE("a symbolic link or a directory in the place of one of the log's files is refused",
+          "[log][directory]") {
     recovery_rig rig;
     rig.put(ordinary_log());
     SECTION("segment") {
@@ -155,7 +163,8 @@ TEST_CASE("a symbolic link or a directory in the place of one of the log's files
     }
 }
 
-TEST_CASE("STATE missing, damaged or newer is refused for repair, never rebuilt by guessing", "[log][directory]") {
+TEST_CASE("STATE missing, damaged or newer is refused for repair, never rebuilt by guessing",
+          "[log][directory]") {
     recovery_rig rig;
     const log_builder log = ordinary_log();
     rig.put(log);
@@ -231,7 +240,8 @@ TEST_CASE("segments that STATE names and that are gone are refused", "[log][dire
     }
 }
 
-TEST_CASE("D7: a purged log with a header-only segment goes on at its own offset", "[log][directory]") {
+TEST_CASE("D7: a purged log with a header-only segment goes on at its own offset",
+          "[log][directory]") {
     log_builder log(log_builder::default_log_id, log_offset{1000});
     recovery_rig rig;
     rig.put(log);
@@ -251,7 +261,8 @@ TEST_CASE("a foreign log is refused for appending and not touched", "[log][direc
     CHECK_FALSE(rig.has("LOCK"));
 }
 
-TEST_CASE("a foreign log of header-only and empty segments is not taken for a new one", "[log][directory]") {
+TEST_CASE("a foreign log of header-only and empty segments is not taken for a new one",
+          "[log][directory]") {
     recovery_rig rig;
     rig.disk().make_directory("/log");
     rig.disk().write_file("/log/00000000000000000000.stdb.log", {});

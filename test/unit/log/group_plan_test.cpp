@@ -29,17 +29,22 @@ TEST_CASE("a group is cut at 65,535 records", "[log][group_plan]") {
     const group_rules rules = rules_of(64_MiB);
     CHECK(rules.place({10, 65'534 * 4, 65'534}, {10, false}, {4, 1}) == placement::join);
     CHECK(rules.place({10, 65'535 * 4, 65'535}, {10, false}, {4, 1}) == placement::new_group);
-    CHECK(rules.place({10, 65'000 * 4, 65'000}, {10, false}, {536 * 4, 536}) == placement::new_group);
+    CHECK(rules.place({10, 65'000 * 4, 65'000}, {10, false}, {536 * 4, 536}) ==
+          placement::new_group);
 }
 
-TEST_CASE("a group is cut at its size limit, and a larger call still becomes one group", "[log][group_plan]") {
+TEST_CASE("a group is cut at its size limit, and a larger call still becomes one group",
+          "[log][group_plan]") {
     const group_rules rules = rules_of(64_MiB);
-    CHECK(rules.place({10, group_bytes_max - overhead_bytes - 100, 1}, {10, false}, {100, 1}) == placement::join);
-    CHECK(rules.place({10, group_bytes_max - overhead_bytes - 100, 1}, {10, false}, {101, 1}) == placement::new_group);
+    CHECK(rules.place({10, group_bytes_max - overhead_bytes - 100, 1}, {10, false}, {100, 1}) ==
+          placement::join);
+    CHECK(rules.place({10, group_bytes_max - overhead_bytes - 100, 1}, {10, false}, {101, 1}) ==
+          placement::new_group);
     CHECK(rules.place({0, 0, 0}, {10, true}, {4_MiB, 1}) == placement::new_group);
 }
 
-TEST_CASE("a segment is not overshot: what does not fit begins the next one (D22)", "[log][group_plan]") {
+TEST_CASE("a segment is not overshot: what does not fit begins the next one (D22)",
+          "[log][group_plan]") {
     const group_rules rules = rules_of(64_KiB);
     const std::uint64_t room = 64_KiB - 40'000 - overhead_bytes;
     CHECK(rules.place({0, 0, 0}, {40'000, true}, {room, 1}) == placement::new_group);
@@ -72,7 +77,8 @@ TEST_CASE("commit_alignment::block pads every group", "[log][group_plan]") {
     }
 }
 
-TEST_CASE("a lone group leaves at once; others leave beside it past the threshold only", "[log][group_plan]") {
+TEST_CASE("a lone group leaves at once; others leave beside it past the threshold only",
+          "[log][group_plan]") {
     CHECK(group_rules::may_leave(0, false, false, 60, 16_KiB));
     CHECK_FALSE(group_rules::may_leave(1, false, false, 60, 16_KiB));
     CHECK(group_rules::may_leave(1, false, false, 16_KiB, 16_KiB));
@@ -81,7 +87,8 @@ TEST_CASE("a lone group leaves at once; others leave beside it past the threshol
     CHECK_FALSE(group_rules::may_leave(groups_in_flight_max, false, true, 1_MiB, 16_KiB));
 }
 
-TEST_CASE("the threshold follows half of what gathers in one device latency, within bounds", "[log][group_plan]") {
+TEST_CASE("the threshold follows half of what gathers in one device latency, within bounds",
+          "[log][group_plan]") {
     group_threshold threshold;
     CHECK(threshold.bytes() == group_threshold_bytes_min);
     for (int k = 0; k < 100; ++k) {

@@ -1,5 +1,6 @@
-// Crafted damage: the reference's defects D1-D31 that concern opening, and the outcomes that its format page observed, each
-// with the outcome this log owes. Every case checks the verdict and the directory afterwards.
+// Crafted damage: the reference's defects D1-D31 that concern opening, and the outcomes that its
+// format page observed, each with the outcome this log owes. Every case checks the verdict and the
+// directory afterwards.
 
 #include "support/recovery_rig.hpp"
 
@@ -23,7 +24,8 @@ void expect_refused(recovery_rig& rig, errc expected, std::uint64_t position, lo
 }
 
 /// Opens and expects the log to end at `end`, its newest segment `length` bytes long.
-open_outcome expect_opened(recovery_rig& rig, log_offset end, std::uint64_t length, log_options options = {}) {
+open_outcome expect_opened(recovery_rig& rig, log_offset end, std::uint64_t length,
+                           log_options options = {}) {
     open_outcome opened = rig.open(std::move(options));
     INFO(opened.message());
     REQUIRE(opened.is_open());
@@ -34,7 +36,8 @@ open_outcome expect_opened(recovery_rig& rig, log_offset end, std::uint64_t leng
     return opened;
 }
 
-TEST_CASE("D1: prepared zeros behind the last commit are a clean end, however many", "[log][recovery]") {
+TEST_CASE("D1: prepared zeros behind the last commit are a clean end, however many",
+          "[log][recovery]") {
     for (const std::uint64_t zeros : {1U, 21U, 22U, 25U, 26U, 60U, 4096U, 1'048'576U, 3'000'000U}) {
         log_builder log;
         log.commits(3);
@@ -48,7 +51,8 @@ TEST_CASE("D1: prepared zeros behind the last commit are a clean end, however ma
     }
 }
 
-TEST_CASE("D4: damage in the middle of the last segment is refused when a later commit proves it was acknowledged",
+TEST_CASE("D4: damage in the middle of the last segment is refused when a later commit proves it "
+          "was acknowledged",
           "[log][recovery]") {
     log_builder log;
     log.commits(6);
@@ -78,16 +82,20 @@ TEST_CASE("D5: a tail found at open is synced before it is shown", "[log][recove
     log.commits(3);
     recovery_rig rig;
     rig.put(log);
-    const auto syncs_before = rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::sync)];
+    const auto syncs_before =
+        rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::sync)];
     expect_opened(rig, log_offset{3}, log.newest().bytes.size());
-    const auto syncs = rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::sync)];
+    const auto syncs =
+        rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::sync)];
     CHECK(syncs - syncs_before >= 2);  // the segment and STATE
     const auto directory_syncs =
-        rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::directory_sync)];
+        rig.world.counters()
+            .operations_by_kind[static_cast<int>(sim::operation_kind::directory_sync)];
     CHECK(directory_syncs >= 2);
 }
 
-TEST_CASE("D6: a commit beyond a gap at the very end is never silently swallowed", "[log][recovery]") {
+TEST_CASE("D6: a commit beyond a gap at the very end is never silently swallowed",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3).set_next(log_offset{4}).commits(1);
     SECTION("it proves that what is missing was durable") {
@@ -106,7 +114,8 @@ TEST_CASE("D6: a commit beyond a gap at the very end is never silently swallowed
     }
 }
 
-TEST_CASE("D6: an unknown version, another algorithm and a bad magic are errors, not empty logs", "[log][recovery]") {
+TEST_CASE("D6: an unknown version, another algorithm and a bad magic are errors, not empty logs",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3);
     const auto hurt_at = [&](std::uint64_t position, std::byte mask) {
@@ -136,13 +145,15 @@ TEST_CASE("D6: an unknown version, another algorithm and a bad magic are errors,
     }
 }
 
-TEST_CASE("D10: an exact copy of the last commit at the end does not keep a log from opening", "[log][recovery]") {
+TEST_CASE("D10: an exact copy of the last commit at the end does not keep a log from opening",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3);
     const std::uint64_t good = log.newest().bytes.size();
     auto& bytes = log.newest().bytes;
     const built_commit last = log.last();
-    const std::vector<std::byte> copy(bytes.begin() + static_cast<std::ptrdiff_t>(last.position_bytes), bytes.end());
+    const std::vector<std::byte> copy(
+        bytes.begin() + static_cast<std::ptrdiff_t>(last.position_bytes), bytes.end());
     bytes.insert(bytes.end(), copy.begin(), copy.end());
     recovery_rig rig;
     rig.put(log);
@@ -159,7 +170,8 @@ TEST_CASE("D10: a fork at the end does not replace what came first", "[log][reco
     expect_opened(rig, log_offset{3}, good);
 }
 
-TEST_CASE("D11: 1 to 40 stray bytes behind the last commit are removed before anything is appended", "[log][recovery]") {
+TEST_CASE("D11: 1 to 40 stray bytes behind the last commit are removed before anything is appended",
+          "[log][recovery]") {
     for (std::uint64_t stray = 1; stray <= 40; ++stray) {
         log_builder log;
         log.commits(3);
@@ -177,7 +189,8 @@ TEST_CASE("D20: a damaged length neither allocates nor hides what follows", "[lo
     const built_commit hurt = log.newest().commits[3];
     for (const std::uint64_t byte : {18U, 19U, 20U, 21U}) {
         log_builder damaged = log;
-        damaged.newest().bytes[static_cast<std::size_t>(hurt.position_bytes + byte)] = std::byte{0xff};
+        damaged.newest().bytes[static_cast<std::size_t>(hurt.position_bytes + byte)] =
+            std::byte{0xff};
         append(damaged.newest().bytes, 100'000, std::byte{0});
         recovery_rig rig;
         rig.put(damaged);
@@ -190,7 +203,8 @@ TEST_CASE("D20: a damaged length neither allocates nor hides what follows", "[lo
     expect_refused(rig, errc::damaged, hurt.position_bytes, hurt.begin);
 }
 
-TEST_CASE("D20: a torn commit that claims megabytes in a prepared segment is cut", "[log][recovery]") {
+TEST_CASE("D20: a torn commit that claims megabytes in a prepared segment is cut",
+          "[log][recovery]") {
     log_builder log;
     log.commits(2).commit({std::string(6'000'000, 'x')});
     const built_commit torn = log.last();
@@ -241,8 +255,9 @@ TEST_CASE("D21: a segment of another log with matching offsets is refused", "[lo
     expect_refused(reference, errc::wrong_log, 10, log_offset{0});
 }
 
-TEST_CASE("D21: a stale segment of the same log that does not continue the one before it is refused",
-          "[log][recovery]") {
+TEST_CASE(
+    "D21: a stale segment of the same log that does not continue the one before it is refused",
+    "[log][recovery]") {
     log_builder log;
     log.commits(3).rotate().commits(3);
     format::log_state state = log.running_state();
@@ -257,7 +272,8 @@ TEST_CASE("D21: a stale segment of the same log that does not continue the one b
     expect_opened(restored, log_offset{6}, log.newest().bytes.size());
 }
 
-TEST_CASE("D21: commits that came back behind a cut do not chain and are cut again", "[log][recovery]") {
+TEST_CASE("D21: commits that came back behind a cut do not chain and are cut again",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3).set_durable_end(log_offset{3}).set_previous_crc(0xdead'beef).commits(2);
     recovery_rig rig;
@@ -265,7 +281,8 @@ TEST_CASE("D21: commits that came back behind a cut do not chain and are cut aga
     expect_opened(rig, log_offset{3}, log.newest().commits[3].position_bytes);
 }
 
-TEST_CASE("D22, D7: a header-only newest segment stays, and the log goes on in it", "[log][recovery]") {
+TEST_CASE("D22, D7: a header-only newest segment stays, and the log goes on in it",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3).rotate();
     recovery_rig rig;
@@ -300,7 +317,8 @@ TEST_CASE("D29: a torn write takes its own commit and nothing before it", "[log]
     }
 }
 
-TEST_CASE("D31: an unacknowledged commit that reached the disk is kept as a prefix's continuation", "[log][recovery]") {
+TEST_CASE("D31: an unacknowledged commit that reached the disk is kept as a prefix's continuation",
+          "[log][recovery]") {
     log_builder log;
     log.commits(4).set_durable_end(log_offset{2}).commits(1);
     recovery_rig rig;
@@ -331,11 +349,13 @@ TEST_CASE("leftovers of a recycled file are a clean end", "[log][recovery]") {
     CHECK(opened.report.cut_bytes == 0);
 }
 
-TEST_CASE("a client's payload that looks like a later commit of another log is no witness", "[log][recovery]") {
+TEST_CASE("a client's payload that looks like a later commit of another log is no witness",
+          "[log][recovery]") {
     log_builder forged(0x4444, log_offset{50});
     forged.set_durable_end(log_offset{50}).commits(1);
     const auto& commit = forged.newest().bytes;
-    const std::string payload(reinterpret_cast<const char*>(commit.data()) + 10, commit.size() - 10);
+    const std::string payload(reinterpret_cast<const char*>(commit.data()) + 10,
+                              commit.size() - 10);
     log_builder log;
     log.commits(2).commit({payload});
     flip(log.newest().bytes, log.last().position_bytes + 1);
@@ -344,7 +364,8 @@ TEST_CASE("a client's payload that looks like a later commit of another log is n
     expect_opened(rig, log_offset{2}, log.last().position_bytes);
 }
 
-TEST_CASE("zeros where acknowledged data was are refused, whoever the witness is", "[log][recovery]") {
+TEST_CASE("zeros where acknowledged data was are refused, whoever the witness is",
+          "[log][recovery]") {
     log_builder log;
     log.commits(6);
     const built_commit hurt = log.newest().commits[3];
@@ -382,8 +403,8 @@ TEST_CASE("zeros where acknowledged data was are refused, whoever the witness is
     }
     SECTION("a later commit") {
         auto hole = log;
-        std::fill_n(hole.newest().bytes.begin() + static_cast<std::ptrdiff_t>(hurt.position_bytes), hurt.size_bytes,
-                    std::byte{0});
+        std::fill_n(hole.newest().bytes.begin() + static_cast<std::ptrdiff_t>(hurt.position_bytes),
+                    hurt.size_bytes, std::byte{0});
         recovery_rig rig;
         rig.put(hole);
         expect_refused(rig, errc::damaged, hurt.position_bytes, hurt.begin);
@@ -398,8 +419,9 @@ TEST_CASE("zeros where acknowledged data was are refused, whoever the witness is
 TEST_CASE("a closed log whose file lost its end is refused", "[log][recovery]") {
     log_builder log;
     log.commits(6);
-    for (const std::uint64_t kept : {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{10},
-                                     log.newest().commits[4].position_bytes, log.last().end_bytes() - 1}) {
+    for (const std::uint64_t kept :
+         {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{10},
+          log.newest().commits[4].position_bytes, log.last().end_bytes() - 1}) {
         log_builder shorter = log;
         shorter.newest().bytes.resize(static_cast<std::size_t>(kept));
         recovery_rig rig;
@@ -412,7 +434,8 @@ TEST_CASE("a closed log whose file lost its end is refused", "[log][recovery]") 
     }
 }
 
-TEST_CASE("every flipped byte of a closed log's header and last commit is reported by open", "[log][recovery]") {
+TEST_CASE("every flipped byte of a closed log's header and last commit is reported by open",
+          "[log][recovery]") {
     log_builder log;
     log.commits(5).commit({"the last", "commit"});
     const built_commit last = log.last();
@@ -439,8 +462,8 @@ TEST_CASE("an unreadable block is refused with its range, wherever it lies", "[l
     log.commits(300);
     const std::uint64_t size = log.newest().bytes.size();
     append(log.newest().bytes, 3 * 1'048'576, std::byte{0});
-    for (const std::uint64_t bad : {std::uint64_t{0}, std::uint64_t{8192}, size / 4096 * 4096,
-                                    std::uint64_t{2'097'152}}) {
+    for (const std::uint64_t bad :
+         {std::uint64_t{0}, std::uint64_t{8192}, size / 4096 * 4096, std::uint64_t{2'097'152}}) {
         recovery_rig rig;
         rig.put(log);
         rig.disk().make_unreadable("/log/00000000000000000000.stdb.log", bad, bad + 512);
@@ -454,7 +477,8 @@ TEST_CASE("an unreadable block is refused with its range, wherever it lies", "[l
     }
 }
 
-TEST_CASE("a predecessor that ends before its named successor begins is a gap, one that reaches into it an overlap",
+TEST_CASE("a predecessor that ends before its named successor begins is a gap, one that reaches "
+          "into it an overlap",
           "[log][recovery]") {
     log_builder log;
     log.commits(4);
@@ -509,8 +533,10 @@ TEST_CASE("a newest segment that was never finished is made anew", "[log][recove
     }
 }
 
-TEST_CASE("a newest segment with a garbled first block, named by STATE, is made anew too", "[log][recovery]") {
-    // The first group rewrites the block that holds the header; on a disk where that may garble it, nothing was lost.
+TEST_CASE("a newest segment with a garbled first block, named by STATE, is made anew too",
+          "[log][recovery]") {
+    // The first group rewrites the block that holds the header; on a disk where that may garble it,
+    // nothing was lost.
     log_builder log;
     log.commits(3).rotate();
     const format::log_state state = log.running_state();
@@ -521,7 +547,8 @@ TEST_CASE("a newest segment with a garbled first block, named by STATE, is made 
     expect_opened(rig, log_offset{3}, 10);
 }
 
-TEST_CASE("a segment that STATE names and that is shorter than a header has lost durable bytes", "[log][recovery]") {
+TEST_CASE("a segment that STATE names and that is shorter than a header has lost durable bytes",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3);
     log.newest().bytes.clear();

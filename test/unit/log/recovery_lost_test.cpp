@@ -1,4 +1,5 @@
-// lost/: what it keeps, how much, for how long, and that a full disk does not keep a log from opening.
+// lost/: what it keeps, how much, for how long, and that a full disk does not keep a log from
+// opening.
 
 #include "log/lost_found.hpp"
 #include "support/recovery_rig.hpp"
@@ -21,7 +22,8 @@ TEST_CASE("names in lost/ tell their order, segment and place", "[log][lost]") {
     CHECK(lost_file_name(7, log_offset{42}, 4096) == "00000007-00000000000000000042-4096.cut");
     CHECK(lost_file_sequence("00000007-00000000000000000042-4096.cut") == 7);
     CHECK(lost_file_sequence(lost_file_name(123'456'789, log_offset{1}, 2)) == 123'456'789);
-    for (const char* other : {"", "x", "7-1-2.cut", "00000007", "00000007-1-2.bak", "0000000a-1-2.cut"}) {
+    for (const char* other :
+         {"", "x", "7-1-2.cut", "00000007", "00000007-1-2.bak", "0000000a-1-2.cut"}) {
         CHECK_FALSE(lost_file_sequence(other).has_value());
     }
 }
@@ -71,9 +73,10 @@ TEST_CASE("without space for lost/ the cut is made and the missing copy reported
     CHECK(rig.names("lost").empty());  // no half copy that looks like a whole one
 }
 
-TEST_CASE("a failing call while the copy is made refuses and leaves the torn bytes in place", "[log][lost]") {
-    for (const auto kind : {sim::operation_kind::create, sim::operation_kind::write, sim::operation_kind::sync,
-                            sim::operation_kind::directory_sync}) {
+TEST_CASE("a failing call while the copy is made refuses and leaves the torn bytes in place",
+          "[log][lost]") {
+    for (const auto kind : {sim::operation_kind::create, sim::operation_kind::write,
+                            sim::operation_kind::sync, sim::operation_kind::directory_sync}) {
         recovery_rig rig;
         log_builder log = torn_log();
         rig.put(log);

@@ -1,4 +1,5 @@
-// The decision tables: every combination of facts, judged by rules written from the promise and not from the table.
+// The decision tables: every combination of facts, judged by rules written from the promise and not
+// from the table.
 
 #include "log/recovery_plan.hpp"
 
@@ -60,8 +61,8 @@ bool is_proven(const segment_facts& f) {
     return f.header == header_fact::too_short && f.is_named_by_state;
 }
 
-// What the promise demands: acknowledged data is never given up, unreadable is never torn, and an honest crash never
-// keeps a log from opening.
+// What the promise demands: acknowledged data is never given up, unreadable is never torn, and an
+// honest crash never keeps a log from opening.
 segment_verdict demanded(const segment_facts& f) {
     using v = segment_verdict;
     if (f.is_unreadable) {
@@ -71,19 +72,20 @@ segment_verdict demanded(const segment_facts& f) {
         return v::refuse_header;
     }
     if (f.header != header_fact::good) {
-        const bool is_empty_last = f.later == later_fact::none && f.successor == successor_fact::none;
+        const bool is_empty_last =
+            f.later == later_fact::none && f.successor == successor_fact::none;
         return is_empty_last && !is_proven(f) ? v::start_anew : v::refuse_damaged;
     }
     switch (f.end) {
-        case end_fact::epoch_backwards: return v::refuse_epoch;
-        case end_fact::stranger_first: return v::refuse_wrong_log;
-        case end_fact::unchained_first: return v::refuse_chain;
-        case end_fact::newer_trailer: return v::refuse_version;
-        case end_fact::forked: return v::refuse_damaged;
-        case end_fact::nothing:
-        case end_fact::zeros:
-        case end_fact::leftovers:
-        case end_fact::expected_header: break;
+    case end_fact::epoch_backwards: return v::refuse_epoch;
+    case end_fact::stranger_first: return v::refuse_wrong_log;
+    case end_fact::unchained_first: return v::refuse_chain;
+    case end_fact::newer_trailer: return v::refuse_version;
+    case end_fact::forked: return v::refuse_damaged;
+    case end_fact::nothing:
+    case end_fact::zeros:
+    case end_fact::leftovers:
+    case end_fact::expected_header: break;
     }
     if (f.successor == successor_fact::at_end) {
         return v::whole;
@@ -112,7 +114,8 @@ bool changes_the_disk(segment_verdict verdict) {
            verdict == segment_verdict::start_anew;
 }
 
-TEST_CASE("every combination of segment facts has exactly one row and the verdict that the promise demands",
+TEST_CASE("every combination of segment facts has exactly one row and the verdict that the promise "
+          "demands",
           "[log][recovery]") {
     std::uint64_t combinations = 0;
     std::set<std::string> labels;
@@ -126,8 +129,9 @@ TEST_CASE("every combination of segment facts has exactly one row and the verdic
         const segment_decision decision = judge_segment(facts);
         labels.insert(std::string(decision.label));
         if (decision.verdict != demanded(facts)) {
-            wrong = std::string(decision.label) + " for end " + std::to_string(static_cast<int>(facts.end)) +
-                    ", later " + std::to_string(static_cast<int>(facts.later)) + ", successor " +
+            wrong = std::string(decision.label) + " for end " +
+                    std::to_string(static_cast<int>(facts.end)) + ", later " +
+                    std::to_string(static_cast<int>(facts.later)) + ", successor " +
                     std::to_string(static_cast<int>(facts.successor));
         }
     });
@@ -137,7 +141,8 @@ TEST_CASE("every combination of segment facts has exactly one row and the verdic
     CHECK(labels.size() == 24);  // no row is dead
 }
 
-TEST_CASE("no verdict that changes a segment is ever given against a witness or a read error", "[log][recovery]") {
+TEST_CASE("no verdict that changes a segment is ever given against a witness or a read error",
+          "[log][recovery]") {
     std::uint64_t violations = 0;
     for_every_segment([&](const segment_facts& facts) {
         const bool changes = changes_the_disk(judge_segment(facts).verdict);
@@ -169,16 +174,17 @@ directory_verdict demanded(const directory_facts& f) {
         return v::refuse_sink;
     }
     switch (f.fit) {
-        case state_fit::no_segment_yet: return v::finish_creation;
-        case state_fit::unexpected_segments: return v::refuse_unexpected;
-        case state_fit::named_missing:
-        case state_fit::first_missing: return v::refuse_segment_missing;
-        case state_fit::fits: break;
+    case state_fit::no_segment_yet: return v::finish_creation;
+    case state_fit::unexpected_segments: return v::refuse_unexpected;
+    case state_fit::named_missing:
+    case state_fit::first_missing: return v::refuse_segment_missing;
+    case state_fit::fits: break;
     }
     return f.existing == open_existing::never ? v::refuse_exists : v::recover;
 }
 
-TEST_CASE("every combination of directory facts has exactly one row and the verdict that the promise demands",
+TEST_CASE("every combination of directory facts has exactly one row and the verdict that the "
+          "promise demands",
           "[log][recovery]") {
     for (int bits = 0; bits < 16; ++bits) {
         for (int orphans = 0; orphans < 3; ++orphans) {
@@ -201,7 +207,9 @@ TEST_CASE("every combination of directory facts has exactly one row and the verd
 }
 
 TEST_CASE("the fit of STATE and the segments is told from names alone", "[log][recovery]") {
-    const auto at = [](std::uint64_t offset) { return log_offset{offset}; };
+    const auto at = [](std::uint64_t offset) {
+        return log_offset{offset};
+    };
     format::log_state state;
     CHECK(fit_of(state, {}) == state_fit::no_segment_yet);
     const std::vector<log_offset> first{at(0)};
@@ -226,7 +234,8 @@ TEST_CASE("the fit of STATE and the segments is told from names alone", "[log][r
     CHECK(fit_of(state, newer) == state_fit::fits);
 }
 
-TEST_CASE("commits with a right checksum at a segment's begin are never taken for a torn write", "[log][recovery]") {
+TEST_CASE("commits with a right checksum at a segment's begin are never taken for a torn write",
+          "[log][recovery]") {
     using format::scan_end;
     CHECK(end_fact_of(scan_end::wrong_log, true, true, false) == end_fact::stranger_first);
     CHECK(end_fact_of(scan_end::malformed, true, true, false) == end_fact::stranger_first);
@@ -236,7 +245,8 @@ TEST_CASE("commits with a right checksum at a segment's begin are never taken fo
     CHECK(end_fact_of(scan_end::duplicate_offset, false, false, false) == end_fact::leftovers);
     CHECK(end_fact_of(scan_end::zeros, false, false, true) == end_fact::zeros);
     CHECK(end_fact_of(scan_end::zeros, false, false, false) == end_fact::leftovers);
-    CHECK(end_fact_of(scan_end::checksum_mismatch, true, false, false) == end_fact::expected_header);
+    CHECK(end_fact_of(scan_end::checksum_mismatch, true, false, false) ==
+          end_fact::expected_header);
     CHECK(end_fact_of(scan_end::checksum_mismatch, false, false, false) == end_fact::leftovers);
 }
 

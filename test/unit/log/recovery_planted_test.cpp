@@ -1,5 +1,5 @@
-// With the build option `planted_bugs`: each deliberate bug of recovery shows in a history of a few steps. Without the
-// option there is nothing to test here.
+// With the build option `planted_bugs`: each deliberate bug of recovery shows in a history of a few
+// steps. Without the option there is nothing to test here.
 
 #include "base/planted.hpp"
 
@@ -76,19 +76,21 @@ TEST_CASE("planted: a cut, a directory or a settled fact stays unsynced", "[log]
     }
 }
 
-TEST_CASE("planted: the name that a killed predecessor gave is not made durable", "[log][planted]") {
+TEST_CASE("planted: the name that a killed predecessor gave is not made durable",
+          "[log][planted]") {
     log_builder log;
     log.commits(3);
     for (const bool is_planted : {false, true}) {
         recovery_rig rig;
         rig.put(log);
-        auto root = run_in(rig.world, io::open_root(rig.world.environment().disk, log_path, io::root_mode::existing));
+        auto root = run_in(rig.world, io::open_root(rig.world.environment().disk, log_path,
+                                                    io::root_mode::existing));
         auto spare = run_in(rig.world, io::open_directory(*root->value(), "spare", true));
         log_builder next = log;
         next.rotate();
         rig.disk().write_file("/log/spare/next", next.newest().bytes);
-        REQUIRE(run_in(rig.world, io::rename(*spare->value(), "next", *root->value(), "00000000000000000003.stdb.log",
-                                             false))
+        REQUIRE(run_in(rig.world, io::rename(*spare->value(), "next", *root->value(),
+                                             "00000000000000000003.stdb.log", false))
                     ->has_value());
         const with_bug bug(is_planted ? planted_bug::open_skips_directory_sync : planted_bug::none);
         REQUIRE(rig.open().is_open());

@@ -19,7 +19,8 @@ std::vector<std::byte> header_only() {
     return bytes;
 }
 
-TEST_CASE("a missing directory becomes a log with STATE and a header-only segment", "[log][recovery]") {
+TEST_CASE("a missing directory becomes a log with STATE and a header-only segment",
+          "[log][recovery]") {
     recovery_rig rig;
     open_outcome opened = rig.open();
     INFO(opened.message());
@@ -33,7 +34,8 @@ TEST_CASE("a missing directory becomes a log with STATE and a header-only segmen
     CHECK(opened.log->tail.tail_block == header_only());
     CHECK(opened.log->segments == std::vector<log_offset>{log_offset{0}});
     CHECK(rig.segment(log_offset{0}) == header_only());
-    CHECK(rig.names() == std::vector<std::string>{"00000000000000000000.stdb.log", "LOCK", "STATE", "spare"});
+    CHECK(rig.names() ==
+          std::vector<std::string>{"00000000000000000000.stdb.log", "LOCK", "STATE", "spare"});
     CHECK(rig.names("spare").empty());
     REQUIRE(opened.log->state->current().segment);
     CHECK(opened.log->state->current().segment->begin == log_offset{0});
@@ -138,15 +140,18 @@ TEST_CASE("a second open writes nothing, whatever the first one found", "[log][r
     }
     CHECK(rig.disk().changes_unsynced() == 0);
     const directory_image settled = rig.files();
-    const std::uint64_t writes = rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::write)];
+    const std::uint64_t writes =
+        rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::write)];
     const open_outcome second = rig.open();
     REQUIRE(second.is_open());
     CHECK(second.report.cut_bytes == 0);
     CHECK(rig.files() == settled);
-    CHECK(rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::write)] == writes);
+    CHECK(rig.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::write)] ==
+          writes);
 }
 
-TEST_CASE("a torn last commit is cut at every length it may have been left with", "[log][recovery]") {
+TEST_CASE("a torn last commit is cut at every length it may have been left with",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3).commit({"this record is torn"});
     const built_commit torn = log.last();
@@ -164,15 +169,17 @@ TEST_CASE("a torn last commit is cut at every length it may have been left with"
             REQUIRE(opened.is_open());
             REQUIRE(opened.log->end == torn.begin);
             REQUIRE(rig.segment(log_offset{0}) == head(log.newest().bytes, torn.position_bytes));
-            // From 8 bytes on the header tells the expected offset: only then it is known for an unfinished write.
+            // From 8 bytes on the header tells the expected offset: only then it is known for an
+            // unfinished write.
             const bool is_recognised = kept >= 9;
             if (is_recognised) {
                 REQUIRE(opened.report.cut_bytes > 0);
                 REQUIRE(opened.report.cut_position_bytes == torn.position_bytes);
                 const auto lost = rig.file(opened.report.lost_file);
-                REQUIRE(lost == head(std::vector<std::byte>(cut.newest().bytes.begin() +
-                                                                static_cast<std::ptrdiff_t>(torn.position_bytes),
-                                                            cut.newest().bytes.end()),
+                REQUIRE(lost == head(std::vector<std::byte>(
+                                         cut.newest().bytes.begin() +
+                                             static_cast<std::ptrdiff_t>(torn.position_bytes),
+                                         cut.newest().bytes.end()),
                                      opened.report.cut_bytes));
             }
         }
@@ -196,7 +203,8 @@ TEST_CASE("the policy `refuse` leaves a torn tail as it is", "[log][recovery]") 
     CHECK(rig.files() == before);
 }
 
-TEST_CASE("several groups in flight: a whole one behind a torn one is cut with it", "[log][recovery]") {
+TEST_CASE("several groups in flight: a whole one behind a torn one is cut with it",
+          "[log][recovery]") {
     // The later commit proves nothing: when it left, the torn one was not durable.
     log_builder log;
     log.commits(2).set_durable_end(log_offset{2}).commits(3);
@@ -257,7 +265,8 @@ TEST_CASE("a mark of another segment is ignored", "[log][recovery]") {
     CHECK(opened.log->end == log_offset{6});
 }
 
-TEST_CASE("a segment newer than STATE knows is adopted when its predecessor is whole", "[log][recovery]") {
+TEST_CASE("a segment newer than STATE knows is adopted when its predecessor is whole",
+          "[log][recovery]") {
     log_builder log;
     log.commits(3);
     const format::log_state state = log.running_state();
@@ -274,7 +283,8 @@ TEST_CASE("a segment newer than STATE knows is adopted when its predecessor is w
     CHECK(opened.log->end == log.next());
     CHECK(opened.log->last_checksum == log.last_crc());
     CHECK(opened.log->state->current().segment->begin == log_offset{3});
-    CHECK(opened.log->state->current().segment->predecessor_crc == log.segments()[0].commits.back().crc);
+    CHECK(opened.log->state->current().segment->predecessor_crc ==
+          log.segments()[0].commits.back().crc);
     CHECK(opened.log->last_timestamp_us != 0);
 }
 
@@ -318,8 +328,10 @@ TEST_CASE("a clock found ahead is reported and is no damage", "[log][recovery]")
     CHECK(opened.report.clock_ahead_us > 100'000'000'000);
 }
 
-TEST_CASE("what open read of a killed predecessor survives a power cut right after it", "[log][recovery]") {
-    // The predecessor wrote and renamed without any sync before it was killed: only the page cache of names has it.
+TEST_CASE("what open read of a killed predecessor survives a power cut right after it",
+          "[log][recovery]") {
+    // The predecessor wrote and renamed without any sync before it was killed: only the page cache
+    // of names has it.
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         recovery_rig rig(seed);
         log_offset end;
@@ -361,7 +373,8 @@ TEST_CASE("recovery that crashes at any step is finished by the next one", "[log
             INFO("steps " << steps << " seed " << seed << ": " << again.message());
             REQUIRE(again.is_open());
             REQUIRE(again.log->end == end);
-            REQUIRE(rig.segment(log_offset{3}) == head(log.newest().bytes, log.newest().commits[3].position_bytes));
+            REQUIRE(rig.segment(log_offset{3}) ==
+                    head(log.newest().bytes, log.newest().commits[3].position_bytes));
             REQUIRE_FALSE(rig.names("lost").empty());  // the copy was durable before the cut
         }
         if (had_ended) {

@@ -1,5 +1,5 @@
-// Preparation of space: the plan alone. A small driver applies each action and moves the frontiers, as the segment chain
-// does; the invariants are checked after every step.
+// Preparation of space: the plan alone. A small driver applies each action and moves the frontiers,
+// as the segment chain does; the invariants are checked after every step.
 
 #include "base/prng.hpp"
 #include "log/space_plan.hpp"
@@ -39,8 +39,7 @@ void apply(const space_action& action, segment_space& space) {
         space.prepared_end = action.end_bytes;
         break;
     case kind::create_spare:
-    case kind::idle:
-        break;
+    case kind::idle: break;
     }
 }
 
@@ -100,7 +99,8 @@ TEST_CASE("steps double while the log consumes them, up to their bound", "[log][
     CHECK(target.prepared_end - target.submitted_end <= prepare_step_bytes_max);
 }
 
-TEST_CASE("the spare is made when the end of the segment is in sight, then prepared", "[log][space_plan]") {
+TEST_CASE("the spare is made when the end of the segment is in sight, then prepared",
+          "[log][space_plan]") {
     space_plan plan(false);
     segment_space target = segment_of(8_MiB);
     CHECK_FALSE(settle(plan, target));
@@ -127,8 +127,10 @@ TEST_CASE("on a copy-on-write file system nothing is prepared but the spare", "[
     CHECK(plan.next(target, &spare, false).what == kind::idle);
 }
 
-TEST_CASE("whatever the log does, no zero-write begins below the submitted frontier", "[log][space_plan][property]") {
-    // Random walk: commits run ahead by random amounts, also beyond the prepared space, between random actions.
+TEST_CASE("whatever the log does, no zero-write begins below the submitted frontier",
+          "[log][space_plan][property]") {
+    // Random walk: commits run ahead by random amounts, also beyond the prepared space, between
+    // random actions.
     prng random(20'261'121);
     for (int walk = 0; walk < 200; ++walk) {
         space_plan plan(false);

@@ -1,4 +1,5 @@
-// STATE's two slots on the simulated disk: what is written where, what a torn, rotten or unreadable slot does.
+// STATE's two slots on the simulated disk: what is written where, what a torn, rotten or unreadable
+// slot does.
 
 #include "log/state_store.hpp"
 
@@ -18,11 +19,14 @@ public:
     explicit state_rig(std::uint64_t seed = 1) : recovery_rig(seed) {
         log_.commits(2);
         put(log_);
-        root = std::move(*run_in(world, io::open_root(world.environment().disk, log_path, io::root_mode::existing)))
+        root = std::move(*run_in(world, io::open_root(world.environment().disk, log_path,
+                                                      io::root_mode::existing)))
                    .value();
     }
 
-    detailed<std::unique_ptr<state_store>> load() { return *run_in(world, state_store::load(*root, false)); }
+    detailed<std::unique_ptr<state_store>> load() {
+        return *run_in(world, state_store::load(*root, false));
+    }
     void put_state(const format::log_state& newest, const format::log_state& older) {
         disk().write_file("/log/STATE", state_file(newest, older));
     }
@@ -75,7 +79,8 @@ TEST_CASE("a store writes one slot, the one that does not count, and is durable"
     CHECK(on.is_settled());
 }
 
-TEST_CASE("settling writes both slots, so that losing either one brings nothing back", "[log][state]") {
+TEST_CASE("settling writes both slots, so that losing either one brings nothing back",
+          "[log][state]") {
     for (const std::uint64_t lost : {std::uint64_t{0}, std::uint64_t{65'536}}) {
         state_rig rig;
         auto loaded = rig.load();
@@ -105,9 +110,10 @@ TEST_CASE("a power cut at any step of a settling leaves the old or the new fact"
                 rig.world.step();
             }
             rig.power_cut();
-            rig.root = std::move(*run_in(rig.world, io::open_root(rig.world.environment().disk, log_path,
-                                                                  io::root_mode::existing)))
-                           .value();
+            rig.root =
+                std::move(*run_in(rig.world, io::open_root(rig.world.environment().disk, log_path,
+                                                           io::root_mode::existing)))
+                    .value();
             auto again = rig.load();
             REQUIRE(again.has_value());
             const std::uint64_t epoch = again.value()->current().epoch;
@@ -138,7 +144,8 @@ TEST_CASE("a half-settled fact shows as not settled, a mark in one slot does not
     CHECK_FALSE(rig.load().value()->is_settled());  // the dropped mark would come back
 }
 
-TEST_CASE("both slots bad, a newer version and a short file each have their error", "[log][state]") {
+TEST_CASE("both slots bad, a newer version and a short file each have their error",
+          "[log][state]") {
     state_rig rig;
     SECTION("both bad") {
         rig.disk().corrupt("/log/STATE", 100, std::byte{1});
@@ -180,7 +187,8 @@ TEST_CASE("after a failed write every later one is refused", "[log][state]") {
         auto loaded = rig.load();
         REQUIRE(loaded.has_value());
         state_store& on = *loaded.value();
-        rig.world.inject(sim::fault(sim::operation_kind::write, is_second_write ? 2 : 1).fails_with(EIO));
+        rig.world.inject(
+            sim::fault(sim::operation_kind::write, is_second_write ? 2 : 1).fails_with(EIO));
         format::log_state changed = on.current();
         changed.epoch = 5;
         const auto failed = settle(rig, on, changed);

@@ -1,4 +1,5 @@
-// async_verify on crafted logs of the simulated disk: every flipped byte is reported with its place, nothing else is.
+// async_verify on crafted logs of the simulated disk: every flipped byte is reported with its
+// place, nothing else is.
 
 #include "reader_fixture.hpp"
 
@@ -39,10 +40,12 @@ TEST_CASE("a log that was closed is clean", "[log][verify]") {
     CHECK(report.end == log.next());
 }
 
-TEST_CASE("every flipped byte of a closed log's segments is reported where it is, and nothing more is lost",
+TEST_CASE("every flipped byte of a closed log's segments is reported where it is, and nothing more "
+          "is lost",
           "[log][verify]") {
-    // Method: flip each byte of each segment in turn; the report must be `damaged`, name the file and a place not behind
-    // the byte, and count every commit but the one that was hurt. The reader must deliver all records before it.
+    // Method: flip each byte of each segment in turn; the report must be `damaged`, name the file
+    // and a place not behind the byte, and count every commit but the one that was hurt. The reader
+    // must deliver all records before it.
     const log_builder log = small_log();
     const std::uint64_t commits = 4;
     for (const built_segment& segment : log.segments()) {
@@ -60,14 +63,16 @@ TEST_CASE("every flipped byte of a closed log's segments is reported where it is
             REQUIRE(first.found.position_bytes());
             CHECK(*first.found.position_bytes() <= at);
             if (at >= 10) {
-                const auto hurt = std::find_if(segment.commits.begin(), segment.commits.end(),
-                                               [&](const built_commit& each) { return at < each.end_bytes(); });
+                const auto hurt =
+                    std::find_if(segment.commits.begin(), segment.commits.end(),
+                                 [&](const built_commit& each) { return at < each.end_bytes(); });
                 CHECK(*first.found.position_bytes() == hurt->position_bytes);
                 const read_outcome got = machine.read_from(machine.open(), log_offset{0});
                 CHECK(got.error == condition::corrupt);
                 const auto all = log.records();
-                CHECK(got.payloads == std::vector<std::string>(all.begin(), all.begin() +
-                                                               static_cast<std::ptrdiff_t>(hurt->begin.value())));
+                CHECK(got.payloads == std::vector<std::string>(
+                                          all.begin(), all.begin() + static_cast<std::ptrdiff_t>(
+                                                                         hurt->begin.value())));
             }
         }
     }
@@ -76,7 +81,9 @@ TEST_CASE("every flipped byte of a closed log's segments is reported where it is
 TEST_CASE("every flipped byte of a closed log's STATE is reported", "[log][verify]") {
     const log_builder log = small_log();
     const std::string path = log_path + "/STATE";
-    for (std::uint64_t at = 0; at < 65'536 + 4'096; at += at == 200 ? 3'800 : at == 4'200 ? 61'200 : 1) {
+    for (std::uint64_t at = 0; at < 65'536 + 4'096; at += at == 200     ? 3'800
+                                                          : at == 4'200 ? 61'200
+                                                                        : 1) {
         reading_world machine;
         log.write_to(machine.disk(), log_path, log.closed_state());
         REQUIRE(machine.disk().corrupt(path, at, std::byte{0x80}));
@@ -89,7 +96,8 @@ TEST_CASE("every flipped byte of a closed log's STATE is reported", "[log][verif
     }
 }
 
-TEST_CASE("two damaged places are both reported, and what lies between is counted", "[log][verify]") {
+TEST_CASE("two damaged places are both reported, and what lies between is counted",
+          "[log][verify]") {
     reading_world machine;
     const log_builder log = many_commits(3, 20);
     log.write_to(machine.disk(), log_path, log.closed_state());
@@ -99,7 +107,8 @@ TEST_CASE("two damaged places are both reported, and what lies between is counte
     const std::string path = segment_path(log_path, log_offset{0});
     machine.disk().corrupt(path, first.position_bytes + 25, std::byte{1});
     machine.disk().corrupt(path, second.position_bytes + 18, std::byte{0xff});  // its length
-    machine.disk().corrupt(segment_path(log_path, log.segments()[2].begin), third.position_bytes, std::byte{1});
+    machine.disk().corrupt(segment_path(log_path, log.segments()[2].begin), third.position_bytes,
+                           std::byte{1});
     const verify_report report = machine.verify();
     CHECK(report.verdict == verify_verdict::damaged);
     CHECK(report.commits == 57);
@@ -117,7 +126,8 @@ TEST_CASE("damage in the middle of the last segment is no torn tail (D4)", "[log
     log.commits(10);
     log.write_to(machine.disk(), log_path, log.running_state());
     const auto& hurt = log.newest().commits[6];
-    machine.disk().corrupt(segment_path(log_path, log_offset{0}), hurt.position_bytes + 40, std::byte{2});
+    machine.disk().corrupt(segment_path(log_path, log_offset{0}), hurt.position_bytes + 40,
+                           std::byte{2});
     const verify_report report = machine.verify();
     CHECK(report.verdict == verify_verdict::damaged);
     CHECK(report.commits == 9);
@@ -168,7 +178,8 @@ TEST_CASE("prepared zeros and leftovers of a recycled file are in order", "[log]
 TEST_CASE("a closed log that was cut is damaged", "[log][verify]") {
     const log_builder log = many_commits(2, 5);
     const built_commit last = log.last();
-    for (const std::uint64_t length : {last.position_bytes, last.position_bytes + 9, last.end_bytes() - 1}) {
+    for (const std::uint64_t length :
+         {last.position_bytes, last.position_bytes + 9, last.end_bytes() - 1}) {
         reading_world machine;
         log.write_to(machine.disk(), log_path, log.closed_state());
         machine.disk().set_length(segment_path(log_path, log.segments()[1].begin), length);
@@ -212,7 +223,8 @@ TEST_CASE("gaps, overlaps and missing segments between good ones are damage", "[
     }
 }
 
-TEST_CASE("an unreadable block is reported by its place and the rest is verified", "[log][verify]") {
+TEST_CASE("an unreadable block is reported by its place and the rest is verified",
+          "[log][verify]") {
     reading_world machine;
     log_builder log;
     for (int i = 0; i < 60; ++i) {
@@ -287,13 +299,16 @@ TEST_CASE("progress reaches the total and findings are bounded", "[log][verify]"
     log.write_to(machine.disk(), log_path, log.closed_state());
     for (const built_commit& commit : log.segments()[0].commits) {
         if (commit.begin.value() % 2 == 0) {
-            machine.disk().corrupt(segment_path(log_path, log_offset{0}), commit.position_bytes + 30, std::byte{4});
+            machine.disk().corrupt(segment_path(log_path, log_offset{0}),
+                                   commit.position_bytes + 30, std::byte{4});
         }
     }
     verify_progress last;
     verify_options options;
     options.findings_max = 3;
-    options.on_progress = [&](const verify_progress& progress) { last = progress; };
+    options.on_progress = [&](const verify_progress& progress) {
+        last = progress;
+    };
     const verify_report report = machine.verify(options);
     CHECK(report.findings.size() == 3);
     CHECK(report.findings_dropped > 0);

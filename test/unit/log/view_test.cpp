@@ -1,4 +1,5 @@
-// log_view on native and foreign directories of the simulated disk, at rest and beside a writer that is busy.
+// log_view on native and foreign directories of the simulated disk, at rest and beside a writer
+// that is busy.
 
 #include "reader_fixture.hpp"
 
@@ -18,13 +19,16 @@ namespace {
 std::vector<std::byte> golden(const std::string& name) {
     std::ifstream file(std::string(CAISSON_SOURCE_DIR "/test/golden/") + name, std::ios::binary);
     REQUIRE(file.good());
-    const std::vector<char> chars{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const std::vector<char> chars{std::istreambuf_iterator<char>(file),
+                                  std::istreambuf_iterator<char>()};
     std::vector<std::byte> bytes(chars.size());
-    std::transform(chars.begin(), chars.end(), bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
+    std::transform(chars.begin(), chars.end(), bytes.begin(),
+                   [](char c) { return static_cast<std::byte>(c); });
     return bytes;
 }
 
-TEST_CASE("a view tells the facts of a log that was closed, and of one that was not", "[log][view]") {
+TEST_CASE("a view tells the facts of a log that was closed, and of one that was not",
+          "[log][view]") {
     const log_builder log = many_commits(3, 10);
     reading_world closed;
     log.write_to(closed.disk(), log_path, log.closed_state());
@@ -117,7 +121,8 @@ TEST_CASE("a log of version 0 is read", "[log][view]") {
           std::vector<std::string>{std::string(8, '\0'), std::string(8, '\1')});
 }
 
-TEST_CASE("a foreign log goes on behind a damaged tail where the next segment continues", "[log][view]") {
+TEST_CASE("a foreign log goes on behind a damaged tail where the next segment continues",
+          "[log][view]") {
     log_builder log;
     log.raw_commit(1, "one").raw_commit(1, "two");
     auto torn = log.newest().bytes;
@@ -137,7 +142,8 @@ TEST_CASE("a foreign log goes on behind a damaged tail where the next segment co
 TEST_CASE("a compressed segment is named as not supported", "[log][view]") {
     reading_world machine;
     machine.disk().make_directory(log_path);
-    std::vector<std::byte> bytes{std::byte{0x28}, std::byte{0xb5}, std::byte{0x2f}, std::byte{0xfd}};
+    std::vector<std::byte> bytes{std::byte{0x28}, std::byte{0xb5}, std::byte{0x2f},
+                                 std::byte{0xfd}};
     bytes.resize(5'000, std::byte{3});
     machine.disk().write_file(segment_path(log_path, log_offset{0}), bytes);
     const read_outcome got = machine.read_from(machine.open(), log_offset{0});
@@ -153,16 +159,19 @@ TEST_CASE("header-only and empty newest segments are no error", "[log][view]") {
     log.write_to(machine.disk(), log_path, log.running_state());
     const log_view view = machine.open();
     CHECK(view.end() == log_offset{3});
-    CHECK(view.proven_durable_end() == log_offset{3});  // the successor proves its predecessor whole
+    // the successor proves its predecessor whole
+    CHECK(view.proven_durable_end() == log_offset{3});
     CHECK(machine.read_from(view, log_offset{0}).payloads.size() == 3);
     machine.disk().set_length(segment_path(log_path, log_offset{3}), 0);
     CHECK(machine.read_from(machine.open(), log_offset{0}).payloads.size() == 3);
     CHECK(machine.verify().verdict != verify_verdict::damaged);
 }
 
-TEST_CASE("a reader follows a writer that rewrites its tail block, without ever claiming damage", "[log][view]") {
-    // Method: the writer's images of the newest segment, one a commit, with the block that holds the end half new and
-    // half old in between (a direct read beside a direct write); the reader is asked after every image.
+TEST_CASE("a reader follows a writer that rewrites its tail block, without ever claiming damage",
+          "[log][view]") {
+    // Method: the writer's images of the newest segment, one a commit, with the block that holds
+    // the end half new and half old in between (a direct read beside a direct write); the reader is
+    // asked after every image.
     log_builder log;
     log.commits(2);
     reading_world machine;
@@ -175,12 +184,14 @@ TEST_CASE("a reader follows a writer that rewrites its tail block, without ever 
     std::vector<std::string> got;
     std::vector<std::byte> before = start.newest().bytes;
     for (int k = 0; k < 60; ++k) {
-        log.commit({"record " + std::to_string(k) + std::string(static_cast<std::size_t>(k * 5), '-')});
+        log.commit(
+            {"record " + std::to_string(k) + std::string(static_cast<std::size_t>(k * 5), '-')});
         std::vector<std::byte> after = log.newest().bytes;
         after.resize(std::max<std::size_t>(after.size() + 4'096, 16'384));
         for (const std::size_t sector : {512U, 1'536U, 2'048U, 3'584U}) {
             std::vector<std::byte> torn = after;
-            const std::size_t block = static_cast<std::size_t>(log.last().position_bytes) / 4'096 * 4'096;
+            const std::size_t block =
+                static_cast<std::size_t>(log.last().position_bytes) / 4'096 * 4'096;
             for (std::size_t at = block + sector; at < std::min(before.size(), torn.size()); ++at) {
                 torn[at] = before[at];
             }
@@ -228,8 +239,8 @@ TEST_CASE("a walk visits commits on both sides of a damaged place", "[log][view]
     log.commits(5).rotate().commits(2);
     reading_world machine;
     log.write_to(machine.disk(), log_path, log.running_state());
-    machine.disk().corrupt(segment_path(log_path, log_offset{0}), log.segments()[0].commits[2].position_bytes + 30,
-                           std::byte{1});
+    machine.disk().corrupt(segment_path(log_path, log_offset{0}),
+                           log.segments()[0].commits[2].position_bytes + 30, std::byte{1});
     log_view view = machine.open();
     std::string seen;
     const walk_callback visit = [&](const walk_item& item) {
@@ -239,7 +250,9 @@ TEST_CASE("a walk visits commits on both sides of a damaged place", "[log][view]
     CHECK(*machine.finish<void>([&](auto token) { view.async_walk(visit, std::move(token)); }));
     CHECK(seen == "sccDccscc");
     std::size_t items = 0;
-    const walk_callback stop = [&](const walk_item&) { return ++items < 3; };
+    const walk_callback stop = [&](const walk_item&) {
+        return ++items < 3;
+    };
     CHECK(*machine.finish<void>([&](auto token) { view.async_walk(stop, std::move(token)); }));
     CHECK(items == 3);
 }
@@ -266,7 +279,8 @@ TEST_CASE("a written index is found and used again", "[log][index]") {
         machine.world.run();
         REQUIRE(written);
         CHECK(*written);
-        const auto bytes = machine.disk().read_file(log_path + "/" + format::index_name(log_offset{0}));
+        const auto bytes =
+            machine.disk().read_file(log_path + "/" + format::index_name(log_offset{0}));
         REQUIRE(bytes);
         CHECK(*bytes == index.encode());
     }
