@@ -1,11 +1,13 @@
 // The `caisson` command: parses the command line and hands over to one verb. Knows nothing about
 // logs.
 
+#include "base/planted_names.hpp"
 #include "tools/command.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -72,6 +74,13 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+#if defined(CAISSON_PLANTED_BUGS)
+    // A build for tests of the crash tests: it shows the bug that the environment names.
+    if (const char* bug = std::getenv("CAISSON_PLANTED_BUG"); bug != nullptr && !caisson::plant(bug)) {
+        std::fprintf(stderr, "caisson: no such planted bug: %s\n", bug);
+        return 1;
+    }
+#endif
     ignore(SIGXFSZ);
     ignore(SIGPIPE);
     try {

@@ -140,10 +140,10 @@ void segment_file::start_sync() {
     if (planted(planted_bug::dsync_taken_for_flush) && awaiting_sync_count_ > 0) {
         // Writes the last block of the last group again with DSYNC, as if that flushed what was
         // written before it.
-        const group& last = *awaiting_sync_[awaiting_sync_count_ - 1];
-        const std::uint64_t end = last.last_block_end_bytes(block_bytes_);
-        const std::uint64_t in_buffer = end - last.first_block_bytes(block_bytes_) - block_bytes_;
-        file->start_write(sync_, last.buffer.bytes().subspan(in_buffer, block_bytes_),
+        const group& newest = *awaiting_sync_[awaiting_sync_count_ - 1];
+        const std::uint64_t end = newest.last_block_end_bytes(block_bytes_);
+        const std::uint64_t in_buffer = end - newest.first_block_bytes(block_bytes_) - block_bytes_;
+        file->start_write(sync_, newest.buffer.bytes().subspan(in_buffer, block_bytes_),
                           end - block_bytes_, io::write_mode::dsync);
         return;
     }

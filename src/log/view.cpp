@@ -297,7 +297,7 @@ void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdi
                           const commit_facts& last) {
     const format::segment_prefix& prefix = cursor.prefix();
     const auto& state = source_->state().current;
-    const auto mark = state ? state->mark : std::optional<format::clean_mark>{};
+    const format::clean_mark* const mark = state && state->mark ? &*state->mark : nullptr;
     facts_.tail = verdict.kind == end_kind::damaged      ? tail_state::damaged
                   : verdict.kind == end_kind::unfinished ? tail_state::unfinished
                                                          : tail_state::clean;
@@ -306,7 +306,7 @@ void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdi
     facts_.last_timestamp_us = last.timestamp_us;
     facts_.format_version =
         cursor.header() ? static_cast<std::uint8_t>(cursor.header()->version) : 1;
-    facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark &&
+    facts_.was_closed_cleanly = facts_.tail == tail_state::clean && mark != nullptr &&
                                 mark->segment_begin == cursor.segment() &&
                                 mark->length_bytes == prefix.end_position_bytes &&
                                 mark->length_bytes == cursor.length_bytes();

@@ -60,7 +60,9 @@ void walker::visit(walk_item::kind what, std::uint64_t position_bytes, std::uint
     item.facts.segment = cursor_.segment();
     item.position_bytes = position_bytes;
     item.size_bytes = size_bytes;
-    item.found = std::move(found);
+    if (found) {
+        item.found.emplace(std::move(*found));
+    }
     is_stopped_ = is_stopped_ || !visitor_.on_item(item);
 }
 

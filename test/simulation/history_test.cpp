@@ -1,7 +1,6 @@
 // A short run of whole histories in the suite; `simulate` runs the long ones.
 
 #include "simulation/history.hpp"
-#include "simulation/planted_names.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,10 +1,12 @@
-// simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim` and of
-//     the release check. simulate [--first N] [--seeds N] [--bug NAME]
+// simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim`.
+// Usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME]
 // Exit: 0 every history was legal, 1 one was not (its seed is printed), 2 usage.
 
-#include "base/planted.hpp"
+#include "base/planted_names.hpp"
 #include "simulation/history.hpp"
-#include "simulation/planted_names.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cinttypes>
@@ -16,35 +18,11 @@
 namespace {
 
 int usage() {
-    std::fprintf(stderr, "usage: simulate [--first N] [--seeds N] [--bug NAME]\n");
+    std::fprintf(stderr, "usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME]\n");
     return 2;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    std::uint64_t first = 1;
-    std::uint64_t seeds = 1'000;
-    for (int k = 1; k < argc; k += 2) {
-        if (k + 1 == argc) {
-            return usage();
-        }
-        const std::string name = argv[k];
-        if (name == "--first") {
-            first = std::strtoull(argv[k + 1], nullptr, 10);
-        } else if (name == "--seeds") {
-            seeds = std::strtoull(argv[k + 1], nullptr, 10);
-        } else if (name == "--bug") {
-            if (!caisson::sim::plant(argv[k + 1])) {
-                std::fprintf(stderr,
-                             "simulate: no such bug, or a build without -Dplanted_bugs=true: %s\n",
-                             argv[k + 1]);
-                return 2;
-            }
-        } else {
-            return usage();
-        }
-    }
+int run_range(std::uint64_t first, std::uint64_t seeds) {
     caisson::sim::history_report total;
     std::uint64_t trace = 0;
     const auto begin = std::chrono::steady_clock::now();
@@ -72,4 +50,60 @@ int main(int argc, char** argv) {
                 total.rotations, total.faults, total.steps, seconds,
                 static_cast<double>(seeds) / seconds, trace);
     return 0;
+}
+
+/// A process each: histories share nothing, and one that aborts does not take the others along.
+int run_in_processes(std::uint64_t first, std::uint64_t seeds, std::uint64_t jobs) {
+    for (std::uint64_t k = 0; k < jobs; ++k) {
+        const std::uint64_t begin = first + seeds * k / jobs;
+        const std::uint64_t end = first + seeds * (k + 1) / jobs;
+        std::fflush(stdout);
+        const pid_t child = ::fork();
+        if (child < 0) {
+            std::perror("simulate: fork");
+            return 1;
+        }
+        if (child == 0) {
+            const int outcome = run_range(begin, end - begin);
+            std::fflush(stdout);
+            std::_Exit(outcome);
+        }
+    }
+    int worst = 0;
+    int status = 0;
+    while (::wait(&status) > 0) {
+        worst = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? worst : 1;
+    }
+    return worst;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::uint64_t first = 1;
+    std::uint64_t seeds = 1'000;
+    std::uint64_t jobs = 1;
+    for (int k = 1; k < argc; k += 2) {
+        if (k + 1 == argc) {
+            return usage();
+        }
+        const std::string name = argv[k];
+        if (name == "--first") {
+            first = std::strtoull(argv[k + 1], nullptr, 10);
+        } else if (name == "--seeds") {
+            seeds = std::strtoull(argv[k + 1], nullptr, 10);
+        } else if (name == "--jobs") {
+            jobs = std::strtoull(argv[k + 1], nullptr, 10);
+        } else if (name == "--bug") {
+            if (!caisson::plant(argv[k + 1])) {
+                std::fprintf(stderr,
+                             "simulate: no such bug, or a build without -Dplanted_bugs=true: %s\n",
+                             argv[k + 1]);
+                return 2;
+            }
+        } else {
+            return usage();
+        }
+    }
+    return jobs <= 1 ? run_range(first, seeds) : run_in_processes(first, seeds, jobs);
 }

@@ -1,5 +1,6 @@
 #pragma once
-// The planted bugs by name, for the command line and the test that counts them.
+// The planted bugs by name, for programs that are told which one to show. Knows nothing about the bugs.
+// Read docs/reliability.md.
 
 #include "base/planted.hpp"
 
@@ -7,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-namespace caisson::sim {
+namespace caisson {
 
 inline constexpr std::array<std::pair<std::string_view, planted_bug>, 12> planted_bugs = {{
     {"ack_before_sync", planted_bug::ack_before_sync},
@@ -37,4 +38,4 @@ inline bool plant([[maybe_unused]] std::string_view name) {
     return false;
 }
 
-}  // namespace caisson::sim
+}  // namespace caisson
