@@ -11,7 +11,7 @@
 
 namespace net = boost::asio;
 
-net::awaitable<void> serve(net::ip::tcp::socket client, caisson::log& log) {
+static net::awaitable<void> serve(net::ip::tcp::socket client, caisson::log& log) {
     for (std::string input;;) {
         const auto size = co_await net::async_read_until(client, net::dynamic_buffer(input), '\n',
                                                          net::use_awaitable);
@@ -24,7 +24,7 @@ net::awaitable<void> serve(net::ip::tcp::socket client, caisson::log& log) {
     }
 }
 
-net::awaitable<void> listen(caisson::log& log) {
+static net::awaitable<void> listen(caisson::log& log) {
     net::ip::tcp::acceptor acceptor(co_await net::this_coro::executor, {net::ip::tcp::v4(), 7000});
     for (;;) {
         auto client = co_await acceptor.async_accept(net::use_awaitable);

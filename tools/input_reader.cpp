@@ -1,5 +1,5 @@
-// The thread sleeps in poll(2), on the input and on an eventfd, or waits for room in the queue; a stop
-// wakes it from both. It never waits for the loop, so the loop may wait for it.
+// The thread sleeps in poll(2), on the input and on an eventfd, or waits for room in the queue; a
+// stop wakes it from both. It never waits for the loop, so the loop may wait for it.
 
 #include "tools/input_reader.hpp"
 
@@ -124,8 +124,8 @@ net::awaitable<input_chunk> input_reader::next() {
                 co_return nullptr;
             }
         }
-        // News that came after the lock was given up are a handler behind this coroutine in the loop's
-        // queue: the wait has begun when it runs.
+        // News that came after the lock was given up are a handler behind this coroutine in the
+        // loop's queue: the wait has begun when it runs.
         error_code woken;
         co_await queue_->arrived.async_wait(net::redirect_error(net::use_awaitable, woken));
     }

@@ -74,6 +74,8 @@ void home_gate::arrive_all() noexcept {
     while (list != nullptr) {
         detail::operation_node* node = std::exchange(list, list->next);
         node->next = nullptr;
+        // The operation may be gone when `arrive` returns; what it belongs to must not be.
+        const std::shared_ptr<void> kept = std::move(node->travels_with);
         node->arrive(*node, node->target);
     }
 }

@@ -124,6 +124,7 @@ net::awaitable<void> engine_core::open_log(open_operation* operation) {
     auto core = std::make_shared<log_detail::log_core>(
         gate_, entry_, world_, buffers_, asked->options, asked->path, std::move(recovered).value(),
         tasks_, options_.close_deadline);
+    core->adopt_owner();
     std::erase_if(logs_, [](const auto& each) { return each->is_closed(); });
     logs_.push_back(core);
     if (phase_ != phase::open) {
@@ -243,7 +244,10 @@ void engine_core::let_go(std::unique_ptr<engine_core> core) {
     engine_core* const alone = core.release();
     auto* const order = new farewell(*alone, [](detail::operation_node& self, void* of) {
         delete static_cast<farewell*>(&self);
-        static_cast<engine_core*>(of)->begin_close();
+        auto& orphan = *static_cast<engine_core*>(of);
+        if (!orphan.gate_->is_violated()) {
+            orphan.begin_close();
+        }
     });
     alone->gate_->enter(*order);
 }

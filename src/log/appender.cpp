@@ -27,7 +27,6 @@ appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durab
       next_offset_(recovered.end),
       durable_end_(recovered.end),
       last_{recovered.last_checksum, recovered.last_timestamp_us},
-      alive_(std::make_shared<appender*>(this)),
       chain_(shared, *this, recovered.directory, *recovered.state, std::move(recovered.tail), last_,
              std::move(recovered.segments), &appender::on_room_changed, this) {
     rules_.block_bytes = chain_.target().file->block_size_bytes();
@@ -38,7 +37,6 @@ appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durab
 }
 
 appender::~appender() {
-    *alive_ = nullptr;
     // Left only after a simulated power cut or past the close deadline: nobody is to be called any
     // more.
     while (detail::append_operation* left = waiting_.pop()) {
@@ -314,9 +312,10 @@ void appender::schedule_turn() {
     // At the end of the loop's turn, after every handler that is ready now: what they append leaves
     // together.
     turn_is_scheduled_ = true;
-    net::post(shared_.world.home, [alive = alive_] {
-        if (*alive != nullptr) {
-            (*alive)->end_of_turn();
+    // The turn keeps the log alive: a completion in it may drop the last handle.
+    net::post(shared_.world.home, [this, log = shared_.owner.lock()] {
+        if (log != nullptr) {
+            end_of_turn();
         }
     });
 }

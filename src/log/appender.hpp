@@ -109,7 +109,6 @@ private:
     last_commit last_;  ///< of the last commit that left
     bool is_closed_ = false;
     bool turn_is_scheduled_ = false;
-    std::shared_ptr<appender*> alive_;  ///< for posted turns: null once destroyed
     segment_chain chain_;
 };
 

@@ -26,6 +26,14 @@ void arrive(detail::operation_node& node, void* target) {
     (core.*Arrive)(operation);
 }
 
+void send_home(log_detail::log_core& core, detail::operation_node& operation) {
+    operation.target = &core;
+    if (!core.gate().is_home()) {
+        operation.travels_with = core.shared_from_this();
+    }
+    core.gate().enter(operation);
+}
+
 /// A request that carries itself home.
 struct request final : detail::operation_node {
     explicit request(std::shared_ptr<log_detail::log_core> of, std::uint64_t ticket_)
@@ -98,18 +106,15 @@ void log::cancel(const std::shared_ptr<log_detail::log_core>& core, std::uint64_
 
 void log::start(log_detail::log_core& core, detail::append_operation* operation) {
     operation->arrive = &arrive<detail::append_operation, &log_detail::log_core::append>;
-    operation->target = &core;
-    core.gate().enter(*operation);
+    send_home(core, *operation);
 }
 void log::start(log_detail::log_core& core, detail::wait_operation* operation) {
     operation->arrive = &arrive<detail::wait_operation, &log_detail::log_core::wait>;
-    operation->target = &core;
-    core.gate().enter(*operation);
+    send_home(core, *operation);
 }
 void log::start(log_detail::log_core& core, detail::close_operation* operation) {
     operation->arrive = &arrive<detail::close_operation, &log_detail::log_core::close>;
-    operation->target = &core;
-    core.gate().enter(*operation);
+    send_home(core, *operation);
 }
 
 }  // namespace caisson

@@ -219,6 +219,11 @@ struct log_core::deadline_operation final : io::operation {
         if (outcome == io::operation::abandoned) {
             return;
         }
+        // With nothing in flight it was this process that stood still, not the device: go on.
+        if (outcome == 0 && mine.core->shared_.world.disk.operations_in_flight() == 0) {
+            mine.core->start_deadline();
+            return;
+        }
         if (outcome == 0) {
             mine.core->deadline_passed_ = true;
         }
@@ -231,10 +236,7 @@ struct log_core::deadline_operation final : io::operation {
 net::awaitable<void> log_core::close_log() {
     const std::shared_ptr<log_core> self = shared_from_this();
     deadline_ = std::make_unique<deadline_operation>(*this);
-    deadline_->is_running = true;
-    shared_.world.clock.start_sleep(*deadline_,
-                                    static_cast<std::uint64_t>(close_deadline_.count()));
-
+    start_deadline();
     co_await drain();
     if (!appender_->is_drained() || !readers_are_gone_) {
         // A frozen device: its buffers, files and the lock belong to the kernel. They are leaked,
@@ -258,6 +260,12 @@ net::awaitable<void> log_core::close_log() {
         shared_.health.poison(settled.error());
         end_close(settled.error().code());
     }
+}
+
+void log_core::start_deadline() {
+    deadline_->is_running = true;
+    shared_.world.clock.start_sleep(*deadline_,
+                                    static_cast<std::uint64_t>(close_deadline_.count()));
 }
 
 net::awaitable<void> log_core::drain() {

@@ -47,6 +47,9 @@ public:
         return 1 + tickets_.fetch_add(1, std::memory_order_relaxed);
     }
 
+    /// Once, right after construction: posted turns keep the log alive through it.
+    void adopt_owner() noexcept { shared_.owner = weak_from_this(); }
+
     // ---- arriving at home
     void append(detail::append_operation& operation);
     void wait(detail::wait_operation& operation);
@@ -85,6 +88,7 @@ private:
     void deliver_later();
     void deliver() noexcept;
     net::awaitable<void> close_log();
+    void start_deadline();
     net::awaitable<void> drain();
     net::awaitable<detailed<void>> settle_and_release();
     void end_close(result<void> outcome);

@@ -11,6 +11,7 @@
 #include "log/buffer_pool.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -80,6 +81,7 @@ struct log_shared {
     buffer_pool& buffers;
     log_counters counters;
     log_health health;
+    std::weak_ptr<void> owner;  ///< the log as a whole: what a posted turn keeps alive
     async::event changed;  ///< something a coroutine of this log may wait for has happened
 };
 

@@ -54,8 +54,7 @@ segment_chain::segment_chain(log_shared& shared, group_listener& listener, log_d
       room_listener_(room_listener),
       plan_(directory.root->traits().copies_on_write),
       named_(std::move(named)),
-      tasks_(shared.world.home),
-      wake_(shared.world.home) {
+      tasks_(shared.world.home) {
     target_ =
         std::make_unique<segment_file>(shared, listener, std::move(tail.file), tail.begin,
                                        tail.length_bytes, directory.root->traits().copies_on_write);
@@ -103,34 +102,36 @@ void segment_chain::start_preparing() {
         }
         out_of_space_ = false;
     }
-    if (!is_preparing_) {
-        is_preparing_ = true;
+    // One at a time; it ends when there is nothing to do, so that an idle log keeps no coroutine and
+    // io_context::run can return.
+    if (!std::exchange(is_preparing_, true)) {
         tasks_.spawn(prepare_loop());
-    } else if (is_idle_) {
-        wake_.notify_all();
     }
 }
 
 void segment_chain::on_progress() {
-    if (!is_idle_ || is_stopping_ || out_of_space_) {
+    if (is_preparing_ || !is_active_ || is_stopping_ || out_of_space_) {
         return;
     }
     const segment_space& space = target_->space;
     const std::uint64_t half_step = plan_.step_bytes() / 2;
     if (space.submitted_end + half_step > std::min(space.prepared_end, space.allocated_end) ||
         (spare_ == nullptr && space.submitted_end + plan_.step_bytes() >= space.limit_bytes)) {
-        wake_.notify_all();
+        start_preparing();
     }
 }
 
 // ---- preparing
 
 net::awaitable<void> segment_chain::prepare_loop() {
-    if (auto dropped = co_await drop_clean_mark(); !dropped) {
-        shared_.health.poison(std::move(dropped).error());
-    } else {
-        is_active_ = true;
-        room_changed_(room_listener_);
+    if (!is_active_) {
+        auto dropped = co_await drop_clean_mark();
+        if (dropped) {
+            is_active_ = true;
+            room_changed_(room_listener_);
+        } else {
+            shared_.health.poison(std::move(dropped).error());
+        }
     }
     while (!is_stopping_ && !shared_.health.is_poisoned()) {
         const space_action action =
@@ -138,10 +139,7 @@ net::awaitable<void> segment_chain::prepare_loop() {
                 ? space_action{}
                 : plan_.next(target_->space, spare_ ? &spare_->space : nullptr, next_is_wanted_);
         if (action.what == space_action::kind::idle) {
-            is_idle_ = true;
-            co_await wake_.wait();
-            is_idle_ = false;
-            continue;
+            break;
         }
         segment_file* const segment = action.of_spare ? spare_.get() : target_.get();
         prepared_now_ = segment;
@@ -236,6 +234,8 @@ net::awaitable<detailed<void>> segment_chain::create_spare() {
         co_return cause;
     }
     next_is_wanted_ = false;
+    out_of_space_ = false;
+    shared_.counters.out_of_space = 0;
     spare_ = std::move(made);
     co_return success();
 }
@@ -412,7 +412,6 @@ void segment_chain::release_files() noexcept {
 
 net::awaitable<void> segment_chain::stop() {
     is_stopping_ = true;
-    wake_.notify_all();
     shared_.changed.notify_all();
     co_await tasks_.join();
 }

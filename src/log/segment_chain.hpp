@@ -7,7 +7,6 @@
 #include <caisson/failure.hpp>
 #include <caisson/types.hpp>
 
-#include "async/event.hpp"
 #include "async/task_group.hpp"
 #include "log/log_shared.hpp"
 #include "log/recovered_log.hpp"
@@ -109,11 +108,9 @@ private:
     const segment_file* prepared_now_ = nullptr;  ///< the segment an action is running on
     std::vector<log_offset> named_;
     async::task_group tasks_;
-    async::event wake_;  ///< for the prepare loop only
     std::uint64_t spares_made_ = 0;
     std::uint64_t last_refusal_ns_ = 0;
     bool is_preparing_ = false;  ///< the prepare loop runs
-    bool is_idle_ = false;       ///< ... and waits
     bool next_is_wanted_ = false;
     bool out_of_space_ = false;
     bool is_stopping_ = false;

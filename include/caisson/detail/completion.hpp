@@ -36,6 +36,8 @@ public:
     /// frees it instead, when the world ends first
     void (*discard)(operation_node& self) noexcept = nullptr;
     void* target = nullptr;
+    /// What `target` belongs to, while the operation travels from another thread.
+    std::shared_ptr<void> travels_with;
     /// names the operation to a cancellation; 0: none
     std::uint64_t ticket = 0;
 

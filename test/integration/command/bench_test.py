@@ -14,7 +14,8 @@ class Bench(CommandCase):
         return json.loads(done.out)
 
     def test_append_reports_with_the_keys_of_fio(self):
-        document = self.bench("--runtime", "200ms", "--iodepth", "8", "--bs", "100", "--segment-size", "64K")
+        document = self.bench("--runtime", "60s", "--size", "400K", "--iodepth", "8", "--bs", "100",
+                              "--segment-size", "64K")  # by size: a slow disk must rotate as often as a fast one
         write = document["jobs"][0]["write"]
         self.assertGreater(write["iops"], 0)
         self.assertEqual(write["io_bytes"], write["total_ios"] * 100)

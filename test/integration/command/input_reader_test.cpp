@@ -4,6 +4,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -104,10 +105,12 @@ TEST_CASE("a stop ends a wait for input that never comes", "[tools]") {
 TEST_CASE("a full reader is destroyed without the help of the loop", "[tools]") {
     pipe_ends pipe;
     net::io_context loop(1);
+    const auto work = net::make_work_guard(loop);  // an idle loop would stop for good
     std::thread writer;
     {
         input_reader input(loop.get_executor(), pipe.ends[0]);
-        // 2 MiB: more than reader and pipe hold together, so that the thread comes to wait for room.
+        // 2 MiB: more than reader and pipe hold together, so that the thread comes to wait for
+        // room.
         writer = std::thread([&] {
             std::signal(SIGPIPE, SIG_IGN);
             const std::string block(65'536, 'z');

@@ -55,16 +55,16 @@ TEST_CASE("an event resumes whoever waits, each time, and forgets what nobody wa
     event.notify_all();
     tasks.spawn(wait_twice(event, resumed));
     tasks.spawn(wait_twice(event, resumed));
-    context.run();
+    context.poll();
     CHECK(resumed == 0);
     event.notify_all();
     CHECK(resumed == 0);  // never inside notify_all
     context.restart();
-    context.run();
+    context.poll();
     CHECK(resumed == 2);
     event.notify_all();
     context.restart();
-    context.run();
+    context.poll();
     CHECK(resumed == 4);
     CHECK(tasks.running() == 0);
 }
@@ -80,9 +80,11 @@ TEST_CASE("a destroyed event destroys the coroutines that wait on it", "[async]"
             co_await on->wait();
         };
         tasks.spawn(wait(event.get(), &alive));
-        context.run();
+        context.poll();
         CHECK(alive == 1);
     }
+    context.restart();
+    context.poll();  // Asio destroys the frame in a handler of its own
     CHECK(alive == 0);
     tasks.abandon();
 }
@@ -125,7 +127,7 @@ TEST_CASE("operations reach home in the order of one thread's calls", "[async][t
     });
     caller.join();
     CHECK(arrived.empty());
-    context.run();
+    context.poll();
     REQUIRE(arrived.size() == 1000);
     for (int k = 0; k < 1000; ++k) {
         CHECK(arrived[static_cast<std::size_t>(k)] == k);
@@ -140,7 +142,7 @@ TEST_CASE("on the home thread an operation arrives at once", "[async]") {
     node second(arrived, 2);
     gate->enter(first);
     CHECK(arrived.empty());
-    context.run();
+    context.poll();
     CHECK(gate->is_home());
     gate->enter(second);
     CHECK(arrived == std::vector<int>{1, 2});
@@ -153,12 +155,12 @@ TEST_CASE("a second thread that runs the home executor is noticed, for good", "[
     node first(arrived, 1);
     node second(arrived, 2);
     gate->enter(first);
-    context.run();
+    context.poll();
     CHECK_FALSE(gate->is_violated());
     std::thread other([&] {
         gate->enter(second);
         context.restart();
-        context.run();
+        context.poll();
     });
     other.join();
     CHECK(gate->is_violated());
