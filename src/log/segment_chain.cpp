@@ -66,7 +66,7 @@ segment_chain::segment_chain(log_shared& shared, group_listener& listener, log_d
 }
 
 segment_chain::~segment_chain() {
-    if (shared_.world.disk.powered_off()) {
+    if (tasks_.running() > 0 && shared_.world.disk.powered_off()) {
         tasks_.abandon();
     }
 }

@@ -81,18 +81,21 @@ TEST_CASE("a log written on the caller's io_context is there after reopening", "
         net::co_spawn(context, whole_life(mine, where.log(), round * 500), rethrow);
         context.run();
         net::co_spawn(
-            context, [&]() -> net::awaitable<void> { REQUIRE(co_await mine.async_close()); }, rethrow);
+            context, [&]() -> net::awaitable<void> { REQUIRE(co_await mine.async_close()); },
+            rethrow);
         context.restart();
         context.run();
     }
 }
 
-TEST_CASE("io_context::run returns when no operation is pending although a log is open", "[engine][uring]") {
+TEST_CASE("io_context::run returns when no operation is pending although a log is open",
+          "[engine][uring]") {
     const test::temp_directory where;
     net::io_context context(1);
     engine mine = std::move(engine::on(context)).value();
     log opened;
-    mine.async_open(where.log(), log_options(), [&](result<log> outcome) { opened = std::move(outcome).value(); });
+    mine.async_open(where.log(), log_options(),
+                    [&](result<log> outcome) { opened = std::move(outcome).value(); });
     context.run();
     REQUIRE(opened.is_open());
     bool is_closed = false;
@@ -102,7 +105,8 @@ TEST_CASE("io_context::run returns when no operation is pending although a log i
     CHECK(is_closed);
 }
 
-TEST_CASE("an engine with a thread of its own serves appends of many threads", "[engine][uring][threads]") {
+TEST_CASE("an engine with a thread of its own serves appends of many threads",
+          "[engine][uring][threads]") {
     const test::temp_directory where;
     constexpr std::uint64_t threads = 4;
     constexpr std::uint64_t appends = 300;
@@ -145,19 +149,22 @@ TEST_CASE("an io_context that two threads run is refused", "[engine][uring]") {
     net::io_context context;
     engine mine = std::move(engine::on(context)).value();
     log opened;
-    mine.async_open(where.log(), log_options(), [&](result<log> outcome) { opened = std::move(outcome).value(); });
+    mine.async_open(where.log(), log_options(),
+                    [&](result<log> outcome) { opened = std::move(outcome).value(); });
     context.run();
     REQUIRE(opened.is_open());
     // A second thread runs the context and initiates there: it arrives on the wrong thread.
     const std::string record = "a record";
     result<append_receipt> outcome = errc::closed;
-    opened.async_append(net::buffer(record), [&](result<append_receipt> given) { outcome = given; });
+    opened.async_append(net::buffer(record),
+                        [&](result<append_receipt> given) { outcome = given; });
     context.restart();
     context.run();
     REQUIRE(outcome);
     outcome = errc::closed;
     std::thread second([&] {
-        opened.async_append(net::buffer(record), [&](result<append_receipt> given) { outcome = given; });
+        opened.async_append(net::buffer(record),
+                            [&](result<append_receipt> given) { outcome = given; });
         context.restart();
         context.run();
     });
@@ -186,9 +193,12 @@ TEST_CASE("an append that waits for room can be withdrawn", "[engine][uring]") {
             result<append_receipt> first = errc::closed;
             result<append_receipt> second = errc::closed;
             net::cancellation_signal signal;
-            target.async_append(net::buffer(large), [&](result<append_receipt> given) { first = given; });
-            target.async_append(net::buffer(large), net::bind_cancellation_slot(
-                                                        signal.slot(), [&](result<append_receipt> given) { second = given; }));
+            target.async_append(net::buffer(large),
+                                [&](result<append_receipt> given) { first = given; });
+            target.async_append(
+                net::buffer(large),
+                net::bind_cancellation_slot(signal.slot(),
+                                            [&](result<append_receipt> given) { second = given; }));
             signal.emit(net::cancellation_type::total);
             REQUIRE(co_await target.async_close());
             CHECK(first);
@@ -200,7 +210,8 @@ TEST_CASE("an append that waits for room can be withdrawn", "[engine][uring]") {
     context.run();
 }
 
-TEST_CASE("limits of one call are refused by name, and nothing else is affected", "[engine][uring]") {
+TEST_CASE("limits of one call are refused by name, and nothing else is affected",
+          "[engine][uring]") {
     const test::temp_directory where;
     net::io_context context(1);
     engine mine = std::move(engine::on(context)).value();
@@ -226,7 +237,8 @@ TEST_CASE("limits of one call are refused by name, and nothing else is affected"
             const auto empty = co_await target.async_append_batch(none);
             REQUIRE(empty);
             CHECK(empty.value().begin == empty.value().end);
-            const auto gathered = co_await target.async_append(std::array{net::buffer("ab", 2), net::buffer("cd", 2)});
+            const auto gathered = co_await target.async_append(
+                std::array{net::buffer("ab", 2), net::buffer("cd", 2)});
             REQUIRE(gathered);
             const auto nothing = co_await target.async_append(net::const_buffer());
             REQUIRE(nothing);
