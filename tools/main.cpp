@@ -76,7 +76,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
 #if defined(CAISSON_PLANTED_BUGS)
     // A build for tests of the crash tests: it shows the bug that the environment names.
-    if (const char* bug = std::getenv("CAISSON_PLANTED_BUG"); bug != nullptr && !caisson::plant(bug)) {
+    if (const char* bug = std::getenv("CAISSON_PLANTED_BUG");
+        bug != nullptr && !caisson::plant(bug)) {
         std::fprintf(stderr, "caisson: no such planted bug: %s\n", bug);
         return 1;
     }

@@ -45,8 +45,8 @@ struct offset_range {
 void add_range_options(CLI::App& verb, offset_range& range);
 
 /// ok, or, after printing why, what to exit with: the range lies outside what the log holds.
-exit_code check_range(std::string_view verb, const std::string& directory, const offset_range& range,
-                 const log_view& view);
+exit_code check_range(std::string_view verb, const std::string& directory,
+                      const offset_range& range, const log_view& view);
 
 /// Opens `directory` without changing anything in it. A failure has been printed.
 net::awaitable<result<log_view>> open_view(std::string_view verb, std::string directory,

@@ -1,6 +1,6 @@
 #pragma once
-// The planted bugs by name, for programs that are told which one to show. Knows nothing about the bugs.
-// Read docs/reliability.md.
+// The planted bugs by name, for programs that are told which one to show. Knows nothing about the
+// bugs. Read docs/reliability.md.
 
 #include "base/planted.hpp"
 

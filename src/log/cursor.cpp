@@ -15,38 +15,39 @@
 namespace caisson::log_detail {
 namespace {
 
-/// The search first takes commits up to this size for possible: its windows are twice as large. Only where that finds
-/// nothing and the bytes are not all zero does it look for larger ones, up to the file's length.
+/// The search first takes commits up to this size for possible: its windows are twice as large.
+/// Only where that finds nothing and the bytes are not all zero does it look for larger ones, up to
+/// the file's length.
 constexpr std::uint64_t search_commit_bytes_first = 8ull << 20;
 
-format::byte_need start_of(std::uint64_t position_bytes) noexcept {
-    return {position_bytes, 1};
-}
+format::byte_need start_of(std::uint64_t position_bytes) noexcept { return {position_bytes, 1}; }
 
 }  // namespace
 
 const char* describe(format::scan_end why) noexcept {
     using enum format::scan_end;
     switch (why) {
-        case end_of_file: return "the segment ends";
-        case bad_header: return "the segment's header is damaged";
-        case compressed: return "the segment is compressed (seekable zstd), which this version does not read yet";
-        case short_header: return "the bytes end inside a commit's header";
-        case zeros: return "there are zeros instead of a commit";
-        case truncated_commit: return "the bytes end inside a commit";
-        case too_large: return "a commit's length is impossible";
-        case no_records: return "a commit says that it holds no records";
-        case offset_overflow: return "a commit's offset is impossible";
-        case checksum_mismatch: return "a commit's bytes do not match their checksum";
-        case duplicate_offset: return "a commit repeats offsets that came before it";
-        case forked: return "two different commits have the same offset";
-        case out_of_order: return "a commit begins beyond the offset that comes next: records are missing";
-        case wrong_log: return "a commit carries the id of another log";
-        case chain_broken: return "a commit does not continue the one before it";
-        case epoch_backwards: return "a commit's epoch is lower than the one before it";
-        case malformed: return "a commit's checksum is right but its records or trailer are impossible";
-        case unsupported_trailer: return "a commit was written by a newer version";
-        case other_version: return "the header says version 0 but the commits are of version 1";
+    case end_of_file: return "the segment ends";
+    case bad_header: return "the segment's header is damaged";
+    case compressed:
+        return "the segment is compressed (seekable zstd), which this version does not read yet";
+    case short_header: return "the bytes end inside a commit's header";
+    case zeros: return "there are zeros instead of a commit";
+    case truncated_commit: return "the bytes end inside a commit";
+    case too_large: return "a commit's length is impossible";
+    case no_records: return "a commit says that it holds no records";
+    case offset_overflow: return "a commit's offset is impossible";
+    case checksum_mismatch: return "a commit's bytes do not match their checksum";
+    case duplicate_offset: return "a commit repeats offsets that came before it";
+    case forked: return "two different commits have the same offset";
+    case out_of_order:
+        return "a commit begins beyond the offset that comes next: records are missing";
+    case wrong_log: return "a commit carries the id of another log";
+    case chain_broken: return "a commit does not continue the one before it";
+    case epoch_backwards: return "a commit's epoch is lower than the one before it";
+    case malformed: return "a commit's checksum is right but its records or trailer are impossible";
+    case unsupported_trailer: return "a commit was written by a newer version";
+    case other_version: return "the header says version 0 but the commits are of version 1";
     }
     CAISSON_UNREACHABLE("every end has its words");
 }
@@ -84,7 +85,8 @@ failure segment_cursor::read_failed(const error_code& why) const {
         .in_file(path())
         .at_byte(block.position_bytes)
         .at_offset(prefix().next)
-        .advise("the device reports an error: see the kernel's log and copy the directory before anything else");
+        .advise("the device reports an error: see the kernel's log and copy the directory before "
+                "anything else");
 }
 
 format::scan_params segment_cursor::params_for(const commit_link& link) const noexcept {
@@ -93,7 +95,8 @@ format::scan_params segment_cursor::params_for(const commit_link& link) const no
     params.log_id = log_id_;
     params.previous_crc = link.previous_crc;
     params.epoch = link.epoch;
-    params.commit_size_bytes_max = std::max<std::uint64_t>(length_bytes_, format::layout::native::commit_bytes_min);
+    params.commit_size_bytes_max =
+        std::max<std::uint64_t>(length_bytes_, format::layout::native::commit_bytes_min);
     return params;
 }
 
@@ -107,16 +110,19 @@ net::awaitable<detailed<void>> segment_cursor::look_at_length() {
     co_return success();
 }
 
-net::awaitable<detailed<void>> segment_cursor::open(log_offset begin, std::optional<std::uint64_t> log_id,
+net::awaitable<detailed<void>> segment_cursor::open(log_offset begin,
+                                                    std::optional<std::uint64_t> log_id,
                                                     commit_link link) {
     co_await ahead_.settle();
     segment_ = begin;
     log_id_ = log_id;
     file_.reset();
     scanner_.emplace(params_for(link));
-    auto opened = co_await io::open(directory_, format::segment_name(begin), io::open_mode::read_direct);
+    auto opened =
+        co_await io::open(directory_, format::segment_name(begin), io::open_mode::read_direct);
     if (!opened) {
-        co_return failure(opened.error(), "the segment could not be opened: " + opened.error().message())
+        co_return failure(opened.error(),
+                          "the segment could not be opened: " + opened.error().message())
             .in_file(path());
     }
     file_ = std::move(opened.value());
@@ -176,17 +182,20 @@ net::awaitable<detailed<void>> segment_cursor::reread() {
     co_return success();
 }
 
-net::awaitable<detailed<search_outcome>> segment_cursor::search(std::uint64_t from_bytes, log_offset expected,
+net::awaitable<detailed<search_outcome>> segment_cursor::search(std::uint64_t from_bytes,
+                                                                log_offset expected,
                                                                 search_goal goal) {
     format::search_params params;
     params.expected_begin = expected;
     params.log_id = log_id_;
     params.version = header() ? header()->version : format::segment_version::v1;
     const std::uint64_t rest_bytes = length_bytes_ - std::min(length_bytes_, from_bytes);
-    const std::uint64_t limit_bytes = std::max<std::uint64_t>(rest_bytes, format::layout::native::commit_bytes_min);
+    const std::uint64_t limit_bytes =
+        std::max<std::uint64_t>(rest_bytes, format::layout::native::commit_bytes_min);
 
     search_outcome outcome;
-    for (std::uint64_t size_bytes_max = std::min(limit_bytes, search_commit_bytes_first);; size_bytes_max = limit_bytes) {
+    for (std::uint64_t size_bytes_max = std::min(limit_bytes, search_commit_bytes_first);;
+         size_bytes_max = limit_bytes) {
         params.commit_size_bytes_max = size_bytes_max;
         co_await ahead_.settle();
         ahead_.start(file_, from_bytes);
@@ -200,8 +209,9 @@ net::awaitable<detailed<search_outcome>> segment_cursor::search(std::uint64_t fr
     }
 }
 
-net::awaitable<detailed<void>> segment_cursor::run_search(format::damage_search& search, log_offset expected,
-                                                          search_goal goal, search_outcome& into) {
+net::awaitable<detailed<void>> segment_cursor::run_search(format::damage_search& search,
+                                                          log_offset expected, search_goal goal,
+                                                          search_outcome& into) {
     into = {};
     for (format::byte_need need = start_of(ahead_.window().position_bytes);;) {
         if (auto brought = co_await bring(need); !brought) {
@@ -210,7 +220,8 @@ net::awaitable<detailed<void>> segment_cursor::run_search(format::damage_search&
         format::search_event event = search.next(ahead_.window());
         while (event.step == format::search_step::found) {
             if (!into.found) {
-                into.found = search_outcome::later_commit{event.position_bytes, event.commit.begin, event.durable_end};
+                into.found = search_outcome::later_commit{event.position_bytes, event.commit.begin,
+                                                          event.durable_end};
             }
             into.is_proof = is_native() ? event.durable_end > expected : true;
             if (into.is_proof || goal == search_goal::first_commit) {

@@ -1,6 +1,7 @@
 #pragma once
-// segment_cursor: walks the commits of one segment file, forwards, reading ahead. Joins the scanner (format/scan) with
-// the windows (read_ahead); decides nothing about what an end means. Read docs/architecture.md, "Reading".
+// segment_cursor: walks the commits of one segment file, forwards, reading ahead. Joins the scanner
+// (format/scan) with the windows (read_ahead); decides nothing about what an end means. Read
+// docs/architecture.md, "Reading".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>
@@ -35,8 +36,9 @@ struct search_outcome {
         log_offset begin;
         log_offset durable_end;  ///< native
     };
-    std::optional<later_commit> found;      ///< the first
-    bool is_proof = false;                  ///< one of them says that the expected offset was durable
+    std::optional<later_commit> found;  ///< the first
+    /// one of them says that the expected offset was durable
+    bool is_proof = false;
     std::optional<std::uint64_t> first_nonzero_bytes;
     bool is_exhausted = false;  ///< nothing was found, but not everything could be tried
 };
@@ -48,14 +50,16 @@ struct search_outcome {
 
 class segment_cursor {
 public:
-    segment_cursor(io::environment& world, io::directory& directory, std::uint64_t window_size_bytes) noexcept;
+    segment_cursor(io::environment& world, io::directory& directory,
+                   std::uint64_t window_size_bytes) noexcept;
 
     /// Opens the segment `begin` and stands before its header.
     ///
     /// Errors: of the system; ENOENT when there is no such file.
-    net::awaitable<detailed<void>> open(log_offset begin, std::optional<std::uint64_t> log_id, commit_link link);
-    /// Stands before a commit that an index (or a search) places at `position_bytes`. Commits are read as the header says;
-    /// where it is damaged, or `version` is given, as that.
+    net::awaitable<detailed<void>> open(log_offset begin, std::optional<std::uint64_t> log_id,
+                                        commit_link link);
+    /// Stands before a commit that an index (or a search) places at `position_bytes`. Commits are
+    /// read as the header says; where it is damaged, or `version` is given, as that.
     void jump(std::uint64_t position_bytes, commit_link link,
               std::optional<format::segment_version> version = std::nullopt);
 
@@ -68,15 +72,17 @@ public:
     /// The next event that is progress. After `end`, only reread() and jump() go on.
     net::awaitable<detailed<format::scan_event>> next();
 
-    /// Stands again at the end of the good prefix (or before the header), with nothing remembered of the bytes there.
+    /// Stands again at the end of the good prefix (or before the header), with nothing remembered
+    /// of the bytes there.
     net::awaitable<detailed<void>> reread();
     enum class search_goal : std::uint8_t {
-        first_commit, ///< stop at the first
-        proof,        ///< go on to one whose trailer proves that `expected` was durable
+        first_commit,  ///< stop at the first
+        proof,         ///< go on to one whose trailer proves that `expected` was durable
     };
-    /// Looks for valid commits at or behind `from_bytes` that begin at or beyond `expected`. Where the cursor stands is
-    /// lost: jump() or reread() follows.
-    net::awaitable<detailed<search_outcome>> search(std::uint64_t from_bytes, log_offset expected, search_goal goal);
+    /// Looks for valid commits at or behind `from_bytes` that begin at or beyond `expected`. Where
+    /// the cursor stands is lost: jump() or reread() follows.
+    net::awaitable<detailed<search_outcome>> search(std::uint64_t from_bytes, log_offset expected,
+                                                    search_goal goal);
 
     /// Whether the name still means the file that is open.
     net::awaitable<detailed<bool>> is_same_file();
@@ -89,13 +95,21 @@ public:
     [[nodiscard]] log_offset segment() const noexcept { return segment_; }
     [[nodiscard]] bool is_native() const noexcept { return log_id_.has_value(); }
     [[nodiscard]] std::optional<std::uint64_t> log_id() const noexcept { return log_id_; }
-    [[nodiscard]] std::uint64_t block_size_bytes() const noexcept { return file_->block_size_bytes(); }
+    [[nodiscard]] std::uint64_t block_size_bytes() const noexcept {
+        return file_->block_size_bytes();
+    }
     [[nodiscard]] std::uint64_t length_bytes() const noexcept { return length_bytes_; }
     [[nodiscard]] std::string path() const;
-    [[nodiscard]] const format::segment_prefix& prefix() const noexcept { return scanner_->prefix(); }
-    [[nodiscard]] const std::optional<format::segment_header>& header() const noexcept { return scanner_->header(); }
+    [[nodiscard]] const format::segment_prefix& prefix() const noexcept {
+        return scanner_->prefix();
+    }
+    [[nodiscard]] const std::optional<format::segment_header>& header() const noexcept {
+        return scanner_->header();
+    }
     [[nodiscard]] error_code header_error() const noexcept { return scanner_->header_error(); }
-    [[nodiscard]] bool is_expected_header_at_end() const noexcept { return scanner_->is_expected_header_at_end(); }
+    [[nodiscard]] bool is_expected_header_at_end() const noexcept {
+        return scanner_->is_expected_header_at_end();
+    }
     [[nodiscard]] const format::byte_window& window() const noexcept { return ahead_.window(); }
     [[nodiscard]] std::uint64_t memory_bytes() const noexcept { return ahead_.memory_bytes(); }
 
@@ -105,8 +119,8 @@ public:
 private:
     [[nodiscard]] format::scan_params params_for(const commit_link& link) const noexcept;
     net::awaitable<detailed<void>> look_at_length();
-    net::awaitable<detailed<void>> run_search(format::damage_search& search, log_offset expected, search_goal goal,
-                                               search_outcome& into);
+    net::awaitable<detailed<void>> run_search(format::damage_search& search, log_offset expected,
+                                              search_goal goal, search_outcome& into);
     [[nodiscard]] failure read_failed(const error_code& why) const;
 
     io::directory& directory_;

@@ -82,7 +82,7 @@ struct log_shared {
     log_counters counters;
     log_health health;
     std::weak_ptr<void> owner;  ///< the log as a whole: what a posted turn keeps alive
-    async::event changed;  ///< something a coroutine of this log may wait for has happened
+    async::event changed;       ///< something a coroutine of this log may wait for has happened
 };
 
 }  // namespace caisson::log_detail

@@ -1,4 +1,5 @@
-// The operation of a reader: arrival, completion, cancellation, the end. What it reads is in reader_place.cpp.
+// The operation of a reader: arrival, completion, cancellation, the end. What it reads is in
+// reader_place.cpp.
 
 #include "log/reader.hpp"
 
@@ -16,10 +17,12 @@ namespace caisson {
 
 namespace detail {
 
-void start_next(const std::shared_ptr<log_detail::reader_core>& core, next_operation& operation) noexcept {
+void start_next(const std::shared_ptr<log_detail::reader_core>& core,
+                next_operation& operation) noexcept {
     core->start(core, operation);
 }
-void cancel_next(const std::shared_ptr<log_detail::reader_core>& core, std::uint64_t ticket) noexcept {
+void cancel_next(const std::shared_ptr<log_detail::reader_core>& core,
+                 std::uint64_t ticket) noexcept {
     core->cancel(core, ticket);
 }
 std::uint64_t ticket_of_next(const log_detail::reader_core& core) noexcept {
@@ -51,9 +54,7 @@ const std::optional<failure>& log_reader::failure_cause() const noexcept {
 
 namespace log_detail {
 
-read_source::~read_source() {
-    CAISSON_ASSERT(first_ == nullptr);
-}
+read_source::~read_source() { CAISSON_ASSERT(first_ == nullptr); }
 
 void read_source::attach(source_client& client) noexcept {
     CAISSON_ASSERT(!closing_);
@@ -96,7 +97,8 @@ void read_source::close_clients() noexcept {
     }
 }
 
-/// Tells the core that its coroutine is over; when it was destroyed instead (simulated power cut), that nothing comes.
+/// Tells the core that its coroutine is over; when it was destroyed instead (simulated power cut),
+/// that nothing comes.
 struct reader_core::run_ended {
     explicit run_ended(reader_core& core) noexcept : core_(&core) {}
     run_ended(run_ended&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
@@ -117,8 +119,9 @@ private:
     reader_core* core_;
 };
 
-std::shared_ptr<reader_core> reader_core::make(std::shared_ptr<read_source> source, std::shared_ptr<home_entry> entry,
-                                               log_offset from, const reader_options& options) {
+std::shared_ptr<reader_core> reader_core::make(std::shared_ptr<read_source> source,
+                                               std::shared_ptr<home_entry> entry, log_offset from,
+                                               const reader_options& options) {
     struct retire {
         void operator()(reader_core* core) const noexcept {
             const auto entry = core->entry_;  // the task may end the core before the call returns
@@ -128,12 +131,13 @@ std::shared_ptr<reader_core> reader_core::make(std::shared_ptr<read_source> sour
     return {new reader_core(std::move(source), std::move(entry), from, options), retire{}};
 }
 
-reader_core::reader_core(std::shared_ptr<read_source> source, std::shared_ptr<home_entry> entry, log_offset from,
-                         const reader_options& options)
+reader_core::reader_core(std::shared_ptr<read_source> source, std::shared_ptr<home_entry> entry,
+                         log_offset from, const reader_options& options)
     : entry_(std::move(entry)), source_(std::move(source)), wanted_(from) {
     constexpr std::uint64_t window_bytes_max = 16ull << 20;
-    window_size_bytes_ = round_up(std::clamp(options.window_size_bytes, read_ahead::first_read_bytes, window_bytes_max),
-                                  read_ahead::first_read_bytes);
+    window_size_bytes_ = round_up(
+        std::clamp(options.window_size_bytes, read_ahead::first_read_bytes, window_bytes_max),
+        read_ahead::first_read_bytes);
 }
 
 reader_core::~reader_core() {
@@ -147,7 +151,8 @@ reader_core::~reader_core() {
 
 // ---- the user's side
 
-void reader_core::start(std::shared_ptr<reader_core> self, detail::next_operation& operation) noexcept {
+void reader_core::start(std::shared_ptr<reader_core> self,
+                        detail::next_operation& operation) noexcept {
     CAISSON_ASSERT(arriving_ == nullptr);  // one operation at a time
     ++tickets_;
     arriving_ = &operation;
@@ -230,7 +235,8 @@ void reader_core::source_closing() noexcept {
     wind_down();
 }
 
-// Ends what the kernel has of ours, then lets go of the source, and of itself when nobody holds the reader.
+// Ends what the kernel has of ours, then lets go of the source, and of itself when nobody holds the
+// reader.
 void reader_core::wind_down() noexcept {
     if (cursor_) {
         cursor_->stop();
@@ -253,9 +259,7 @@ void reader_core::wind_down() noexcept {
     }
 }
 
-net::awaitable<void> reader_core::settle() {
-    co_await cursor_->settle();
-}
+net::awaitable<void> reader_core::settle() { co_await cursor_->settle(); }
 
 void reader_core::spawn(net::awaitable<void> work) {
     CAISSON_ASSERT(!is_running_);
@@ -263,9 +267,7 @@ void reader_core::spawn(net::awaitable<void> work) {
     net::co_spawn(entry_->executor(), std::move(work), run_ended(*this));
 }
 
-net::awaitable<void> reader_core::run() {
-    outcome_.emplace(co_await advance());
-}
+net::awaitable<void> reader_core::run() { outcome_.emplace(co_await advance()); }
 
 void reader_core::on_run_ended() noexcept {
     is_running_ = false;

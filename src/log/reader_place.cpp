@@ -302,7 +302,8 @@ net::awaitable<detailed<void>> reader_core::find_commit() {
     const format::index_entry begin{cursor_->segment(), format::layout::segment_header::size_bytes};
     bool is_found = first.value().commit.contains(wanted_);
     if (const auto hint = source_->hint(cursor_->segment(), wanted_); hint && !is_found) {
-        is_found = co_await try_position({hint->begin, hint->position_bytes});
+        const format::index_entry hinted{hint->begin, hint->position_bytes};
+        is_found = co_await try_position(hinted);
     }
     if (is_found) {
         if (first.value().commit.contains(wanted_)) {

@@ -102,8 +102,8 @@ void segment_chain::start_preparing() {
         }
         out_of_space_ = false;
     }
-    // One at a time; it ends when there is nothing to do, so that an idle log keeps no coroutine and
-    // io_context::run can return.
+    // One at a time; it ends when there is nothing to do, so that an idle log keeps no coroutine
+    // and io_context::run can return.
     if (!std::exchange(is_preparing_, true)) {
         tasks_.spawn(prepare_loop());
     }

@@ -310,7 +310,8 @@ private:
                 judge_.closed();
                 has_closed_ = true;
             } else if (!is_faulty_ && closed.error() != errc::outcome_unknown) {
-                // Past the close deadline the outcome is unknown: the seed let this process stand still.
+                // Past the close deadline the outcome is unknown: the seed let this process stand
+                // still.
                 tally.complaint = "a healthy log did not close: " + closed.error().message();
             }
             (void)co_await engine_->async_close();

@@ -11,7 +11,8 @@ namespace caisson::test {
 class temp_directory {
 public:
     temp_directory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "caisson-test-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "caisson-test-XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr) {
             throw std::runtime_error("cannot make a temporary directory");
         }

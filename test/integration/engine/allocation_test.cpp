@@ -1,5 +1,6 @@
-// Counts heap allocations between two moments of a steady run: the append path makes none beyond what the handler's
-// allocator serves. The counting operator new is this program's own, so the test lives in a program of its own.
+// Counts heap allocations between two moments of a steady run: the append path makes none beyond
+// what the handler's allocator serves. The counting operator new is this program's own, so the test
+// lives in a program of its own.
 
 #include "support/temp_directory.hpp"
 
@@ -130,7 +131,8 @@ std::uint64_t allocations_of(net::io_context& context, log& into, handler_memory
 }  // namespace
 
 TEST_CASE("a steady append allocates nothing beyond its handler's memory", "[engine][allocation]") {
-    // Two runs on a warm log, one ten times as long: what the longer one allocates more comes from the appends.
+    // Two runs on a warm log, one ten times as long: what the longer one allocates more comes from
+    // the appends.
     const test::temp_directory where;
     net::io_context context(1);
     engine mine = std::move(engine::on(context)).value();
@@ -142,7 +144,8 @@ TEST_CASE("a steady append allocates nothing beyond its handler's memory", "[eng
     (void)allocations_of(context, into, *memory, 5'000);  // warms pools and prepared space up
     const std::uint64_t few = allocations_of(context, into, *memory, 200);
     const std::uint64_t many = allocations_of(context, into, *memory, 2'200);
-    // Preparation of space and the offset index go on in the background and allocate per megabyte, not per append.
+    // Preparation of space and the offset index go on in the background and allocate per megabyte,
+    // not per append.
     CAPTURE(few, many);
     CHECK(many < few + 100);
     bool is_closed = false;

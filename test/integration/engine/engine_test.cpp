@@ -1,4 +1,5 @@
-// The engine through io_uring on the temporary directory's file system: both homes, from one thread and from many.
+// The engine through io_uring on the temporary directory's file system: both homes, from one thread
+// and from many.
 
 #include "support/temp_directory.hpp"
 
@@ -171,7 +172,8 @@ TEST_CASE("an io_context that two threads run is refused", "[engine][uring]") {
     second.join();
     REQUIRE_FALSE(outcome);
     CHECK(outcome.error() == errc::home_on_two_threads);
-    // The home is not to be trusted any more; the process would end here. What the engine holds is leaked on purpose.
+    // The home is not to be trusted any more; the process would end here. What the engine holds is
+    // leaked on purpose.
     (void)new log(std::move(opened));
     (void)new engine(std::move(mine));
 }

@@ -38,7 +38,9 @@ struct node final : detail::operation_node {
             auto& mine = static_cast<node&>(self);
             mine.arrived.push_back(mine.number);
         };
-        discard = [](operation_node& self) noexcept { static_cast<node&>(self).is_discarded = true; };
+        discard = [](operation_node& self) noexcept {
+            static_cast<node&>(self).is_discarded = true;
+        };
     }
     std::vector<int>& arrived;
     int number;
@@ -47,7 +49,8 @@ struct node final : detail::operation_node {
 
 }  // namespace
 
-TEST_CASE("an event resumes whoever waits, each time, and forgets what nobody waited for", "[async]") {
+TEST_CASE("an event resumes whoever waits, each time, and forgets what nobody waited for",
+          "[async]") {
     net::io_context context(1);
     async::event event(context.get_executor());
     async::task_group tasks(context.get_executor());

@@ -1,6 +1,6 @@
 #pragma once
-// reading_world: crafted logs on a simulated disk, read through the public classes with plain calls. For the tests of
-// readers, views and verification. Knows nothing about writing.
+// reading_world: crafted logs on a simulated disk, read through the public classes with plain
+// calls. For the tests of readers, views and verification. Knows nothing about writing.
 
 #include <caisson/log_view.hpp>
 #include <caisson/reader.hpp>
@@ -44,16 +44,18 @@ inline std::string text_of(std::span<const std::byte> bytes) {
 struct read_outcome {
     std::vector<std::string> payloads;
     std::vector<commit_facts> commits;
-    log_offset first;                 ///< of the first batch
+    log_offset first;  ///< of the first batch
     log_offset end;
-    error_code error;                 ///< none: the readable end was reached
+    error_code error;  ///< none: the readable end was reached
     std::optional<failure> cause;
 };
 
 class reading_world {
 public:
-    explicit reading_world(std::uint64_t seed = 1, const sim::world_options& options = quiet_options())
-        : world(seed, options), gate(std::make_shared<async::home_gate>(world.executor())),
+    explicit reading_world(std::uint64_t seed = 1,
+                           const sim::world_options& options = quiet_options())
+        : world(seed, options),
+          gate(std::make_shared<async::home_gate>(world.executor())),
           entry(std::make_shared<log_detail::gate_entry>(gate)) {}
 
     sim::disk_image& disk() { return world.disk(); }
@@ -70,7 +72,8 @@ public:
 
     detailed<std::shared_ptr<log_detail::view_core>> open_core(const std::string& path = log_path) {
         std::optional<detailed<std::shared_ptr<log_detail::view_core>>> opened;
-        net::co_spawn(world.executor(), keep(log_detail::open_view(world.environment(), entry, path), opened),
+        net::co_spawn(world.executor(),
+                      keep(log_detail::open_view(world.environment(), entry, path), opened),
                       [](const std::exception_ptr& thrown) {
                           if (thrown) {
                               std::terminate();
@@ -112,14 +115,16 @@ public:
             }
         }
     }
-    read_outcome read_from(const log_view& view, log_offset from, const reader_options& options = {}) {
+    read_outcome read_from(const log_view& view, log_offset from,
+                           const reader_options& options = {}) {
         log_reader reader = view.reader(from, options);
         return read_on(reader);
     }
 
     verify_report verify(const verify_options& options = {}, const std::string& path = log_path) {
         log_view view = open(path);
-        auto report = finish<verify_report>([&](auto token) { view.async_verify(options, std::move(token)); });
+        auto report = finish<verify_report>(
+            [&](auto token) { view.async_verify(options, std::move(token)); });
         return std::move(*report).value();
     }
 
@@ -144,7 +149,8 @@ inline log_builder many_commits(std::uint64_t segments, std::uint64_t commits) {
         for (std::uint64_t k = 0; k < commits; ++k) {
             std::vector<std::string> records;
             for (std::uint64_t i = 0; i <= k % 3; ++i) {
-                records.push_back("record " + std::to_string(log.next().value() + i) + std::string(k % 40, '.'));
+                records.push_back("record " + std::to_string(log.next().value() + i) +
+                                  std::string(k % 40, '.'));
             }
             log.commit(records);
         }

@@ -1,4 +1,5 @@
-// log_reader over a source that knows what is durable, as an open log does: where it stops, and when it must look again.
+// log_reader over a source that knows what is durable, as an open log does: where it stops, and
+// when it must look again.
 
 #include "reader_fixture.hpp"
 
@@ -15,7 +16,8 @@ namespace {
 /// An open log as its readers see it, with every fact set by the test.
 class known_source final : public log_detail::read_source {
 public:
-    known_source(reading_world& machine, log_offset durable_end) : machine_(machine), durable_end_(durable_end) {}
+    known_source(reading_world& machine, log_offset durable_end)
+        : machine_(machine), durable_end_(durable_end) {}
 
     io::environment& world() noexcept override { return machine_.world.environment(); }
     io::directory& directory() noexcept override { return *root; }
@@ -38,7 +40,9 @@ public:
         lineage.native_from = log_offset{0};
         return lineage;
     }
-    std::optional<position_hint> hint(log_offset, log_offset) const noexcept override { return hinted; }
+    std::optional<position_hint> hint(log_offset, log_offset) const noexcept override {
+        return hinted;
+    }
     io::task<void> refresh() override { co_return success(); }
     io::task<bool> clean_mark_proves(log_offset, std::uint64_t) override { co_return false; }
 
@@ -79,7 +83,8 @@ public:
 
 private:
     net::awaitable<void> open_root() {
-        auto opened = co_await io::open_root(machine.world.environment().disk, log_path, io::root_mode::existing);
+        auto opened = co_await io::open_root(machine.world.environment().disk, log_path,
+                                             io::root_mode::existing);
         source->root = std::move(opened).value();
     }
 };
@@ -121,7 +126,8 @@ TEST_CASE("what was read ahead before it became durable is read again", "[log][r
     }
     open_log open(early, log_offset{3});
     log_reader reader = open.reader(log_offset{0});
-    CHECK(open.machine.next(reader).value().first_offset() == log_offset{0});  // the window holds the garbage too
+    // the window holds the garbage too
+    CHECK(open.machine.next(reader).value().first_offset() == log_offset{0});
     log.commits(40);
     open.put(log);
     open.source->set_durable_end(log.next());
@@ -177,13 +183,15 @@ TEST_CASE("a hint is followed when it is right and forgotten when it is wrong", 
     const log_builder log = many_commits(1, 30);
     const auto& commits = log.segments()[0].commits;
     using hint = log_detail::read_source::position_hint;
-    for (const hint& each : {hint{commits[20].begin, commits[20].position_bytes}, hint{commits[20].begin, 17},
-                             hint{commits[3].begin, commits[20].position_bytes}, hint{log.next(), 1u << 30},
-                             hint{log_offset{0}, 3}}) {
+    for (const hint& each :
+         {hint{commits[20].begin, commits[20].position_bytes}, hint{commits[20].begin, 17},
+          hint{commits[3].begin, commits[20].position_bytes}, hint{log.next(), 1u << 30},
+          hint{log_offset{0}, 3}}) {
         open_log open(log, log.next());
         open.source->hinted = each;
         log_reader reader = open.reader(commits[25].begin);
-        CHECK(open.machine.read_on(reader).payloads == from(log.records(), commits[25].begin.value()));
+        CHECK(open.machine.read_on(reader).payloads ==
+              from(log.records(), commits[25].begin.value()));
     }
 }
 

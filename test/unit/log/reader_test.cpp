@@ -1,4 +1,5 @@
-// log_reader on crafted logs of the simulated disk: what it delivers from every offset, with and without indexes.
+// log_reader on crafted logs of the simulated disk: what it delivers from every offset, with and
+// without indexes.
 
 #include "reader_fixture.hpp"
 
@@ -17,7 +18,8 @@
 namespace caisson::test {
 namespace {
 
-void write_index_of(reading_world& machine, const built_segment& segment, std::uint64_t interval_bytes = 200) {
+void write_index_of(reading_world& machine, const built_segment& segment,
+                    std::uint64_t interval_bytes = 200) {
     format::offset_index_builder index(interval_bytes, 64);
     for (const built_commit& commit : segment.commits) {
         index.add_commit(commit.begin, commit.position_bytes, commit.size_bytes);
@@ -139,11 +141,14 @@ TEST_CASE("an index saves reading the segment from its start", "[log][reader][in
         }
         const log_view view = machine.open();
         log_reader reader = view.reader(log_offset{395});
-        const auto before = machine.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::read)];
+        const auto before = machine.world.counters()
+                                .operations_by_kind[static_cast<int>(sim::operation_kind::read)];
         const auto got = machine.next(reader);
         REQUIRE(got);
         CHECK(got.value().first_offset() == log_offset{395});
-        return machine.world.counters().operations_by_kind[static_cast<int>(sim::operation_kind::read)] - before;
+        return machine.world.counters()
+                   .operations_by_kind[static_cast<int>(sim::operation_kind::read)] -
+               before;
     };
     CHECK(bytes_read(true) < bytes_read(false));
 }
@@ -162,7 +167,8 @@ TEST_CASE("commits larger than a window are read whole within the memory bound",
     CHECK(machine.read_from(view, log_offset{0}, options).payloads == log.records());
 
     auto opened = machine.open_core();
-    auto core = log_detail::reader_core::make(opened.value()->source(), machine.entry, log_offset{0}, options);
+    auto core = log_detail::reader_core::make(opened.value()->source(), machine.entry,
+                                              log_offset{0}, options);
     log_reader reader(core);
     std::uint64_t memory_bytes_max = 0;
     for (auto got = machine.next(reader); got && !got.value().empty(); got = machine.next(reader)) {
@@ -182,7 +188,8 @@ TEST_CASE("a length field that lies allocates nothing beyond the file (D20)", "[
     bytes[at + 3] = std::byte{0x7f};  // 2 GiB
     log.write_to(machine.disk(), log_path, log.running_state());
     auto opened = machine.open_core();
-    auto core = log_detail::reader_core::make(opened.value()->source(), machine.entry, log_offset{0}, {});
+    auto core =
+        log_detail::reader_core::make(opened.value()->source(), machine.entry, log_offset{0}, {});
     log_reader reader(core);
     const read_outcome got = machine.read_on(reader);
     CHECK(got.error == condition::corrupt);
@@ -207,7 +214,8 @@ TEST_CASE("short and interrupted reads are finished", "[log][reader]") {
     }
 }
 
-TEST_CASE("an unreadable block stops the reader there, by name, and nowhere else", "[log][reader]") {
+TEST_CASE("an unreadable block stops the reader there, by name, and nowhere else",
+          "[log][reader]") {
     reading_world machine;
     log_builder log;
     for (int i = 0; i < 100; ++i) {
@@ -284,9 +292,14 @@ TEST_CASE("a gap at the end and an unknown version are errors, not an end (D6)",
     CHECK(machine.read_from(machine.open(), log_offset{0}).error == errc::not_a_segment);
 }
 
-TEST_CASE("exact duplicates of a foreign log are skipped, a fork is damage (D10)", "[log][reader]") {
+TEST_CASE("exact duplicates of a foreign log are skipped, a fork is damage (D10)",
+          "[log][reader]") {
     log_builder log;
-    log.raw_commit(1, "one").raw_commit(1, "two").set_next(log_offset{1}).raw_commit(1, "two").raw_commit(1, "three");
+    log.raw_commit(1, "one")
+        .raw_commit(1, "two")
+        .set_next(log_offset{1})
+        .raw_commit(1, "two")
+        .raw_commit(1, "three");
     reading_world machine;
     log.write_segments_to(machine.disk(), log_path);
     const read_outcome got = machine.read_from(machine.open(), log_offset{0});
@@ -335,7 +348,13 @@ TEST_CASE("a missing segment is named", "[log][reader]") {
 TEST_CASE("a commit of another log or out of its chain stops the reader", "[log][reader]") {
     SECTION("another id") {
         log_builder log;
-        log.commits(3).set_log_id(77).commits(1).set_log_id(log_builder::default_log_id).commits(1).rotate().commits(1);
+        log.commits(3)
+            .set_log_id(77)
+            .commits(1)
+            .set_log_id(log_builder::default_log_id)
+            .commits(1)
+            .rotate()
+            .commits(1);
         reading_world machine;
         log.write_to(machine.disk(), log_path, log.running_state());
         CHECK(machine.read_from(machine.open(), log_offset{0}).error == errc::wrong_log);
@@ -390,7 +409,8 @@ TEST_CASE("a cancelled read loses nothing, whenever it is cancelled", "[log][rea
     }
 }
 
-TEST_CASE("a reader destroyed with an operation in flight completes it and frees everything", "[log][reader]") {
+TEST_CASE("a reader destroyed with an operation in flight completes it and frees everything",
+          "[log][reader]") {
     const log_builder log = many_commits(3, 30);
     for (std::uint64_t steps = 0; steps < 60; ++steps) {
         reading_world machine(steps + 1);
@@ -442,7 +462,8 @@ TEST_CASE("closing the source ends its readers with closed", "[log][reader]") {
     busy.async_next([&](result<commit_batch> got) { ended = got ? error_code{} : got.error(); });
     machine.world.step();
     bool is_closed = false;
-    net::co_spawn(machine.world.executor(), source->close(), [&](const std::exception_ptr&) { is_closed = true; });
+    net::co_spawn(machine.world.executor(), source->close(),
+                  [&](const std::exception_ptr&) { is_closed = true; });
     machine.world.run();
     CHECK(is_closed);
     REQUIRE(ended);
