@@ -51,11 +51,12 @@ private:
     void deliver_closed_later();
 
     engine_options options_;
+    /// Before the home, hence freed after it: the ring holds registered memory.
+    log_detail::buffer_pool buffers_;
     std::unique_ptr<home> home_;
     io::environment& world_;
     std::shared_ptr<async::home_gate> gate_;
     std::shared_ptr<log_detail::gate_entry> entry_;
-    log_detail::buffer_pool buffers_;
     async::task_group tasks_;    ///< opening and closing logs
     async::task_group closing_;  ///< the one that closes the engine
     std::vector<std::shared_ptr<log_detail::log_core>> logs_;

@@ -106,6 +106,9 @@ void appender::admit(detail::append_operation& append) {
     } else if (outcome != admission::done) {
         refuse(append, reason_of(outcome));
     }
+    if (oldest_closed_ != nullptr) {
+        let_groups_leave();  // it is full: waiting for the end of the turn would win nothing
+    }
     schedule_turn();
 }
 
@@ -257,7 +260,9 @@ bool appender::reserve_buffer(group& gathering, std::uint64_t framed_bytes) {
     if (gathering.buffer.size_bytes() >= needed) {
         return true;
     }
-    aligned_buffer larger = shared_.buffers.take(needed);
+    // As large as groups are now: growing copies what was gathered.
+    aligned_buffer larger =
+        shared_.buffers.take(shared_.world.disk, std::max(needed, rules_.group_bytes_max));
     if (!larger) {
         return false;
     }
@@ -280,7 +285,6 @@ void appender::encode(detail::append_operation& append) {
     into.appends.push(append);
     next_offset_ += append.records;
     pending_bytes_ += append.framed_bytes;
-    admitted_bytes_ += append.framed_bytes;
     shared_.counters.records_appended += append.records;
     shared_.counters.payload_bytes_appended +=
         append.framed_bytes - append.records * detail::record_frame_bytes;
@@ -330,6 +334,14 @@ void appender::end_of_turn() noexcept {
     }
 }
 
+void appender::adapt_to_load() noexcept {
+    threshold_.observe(pending_bytes_);
+    shared_.counters.group_threshold_bytes = threshold_.bytes();
+    rules_.group_bytes_max =
+        std::max(threshold_.bytes(), padded_blocks_min * std::uint64_t{rules_.block_bytes});
+    chain_.expect_groups_of(threshold_.bytes());
+}
+
 bool appender::may_leave(const group& oldest) const noexcept {
     const std::uint64_t size = oldest.phase == group_phase::closed
                                    ? oldest.commit_bytes
@@ -360,7 +372,7 @@ void appender::let_groups_leave() {
         (newest_ == nullptr ? oldest_ : newest_->next) = oldest;
         newest_ = last_left_ = oldest;
         ++in_flight_;
-        oldest->admitted_at_departure_bytes = admitted_bytes_;
+        adapt_to_load();
         oldest->segment->start(*oldest);
         has_submitted = true;
     }
@@ -414,9 +426,7 @@ void appender::on_group_ended(group& done) noexcept {
     if (last_left_ == &done) {
         last_left_ = nullptr;
     }
-    threshold_.observe(admitted_bytes_ - done.admitted_at_departure_bytes);
-    shared_.counters.group_threshold_bytes = threshold_.bytes();
-    if (done.mode == io::write_mode::plain && !done.segment->file_copies_on_write()) {
+    if (!done.is_prepared && !done.segment->file_copies_on_write()) {
         shared_.counters.appends_outran_preparation += done.records;
     }
     advance();

@@ -1,4 +1,5 @@
-// Reuse by size class; what is larger than the largest class comes from and goes back to the
+// Reuse by size class. Registered memory must stay where it is as long as the disk lives, so the
+// first buffers of a class are kept for good; what a burst needs beyond them goes back to the
 // system.
 
 #include "log/buffer_pool.hpp"
@@ -12,32 +13,39 @@ namespace {
 constexpr std::size_t page_bytes = 4096;
 }
 
-aligned_buffer buffer_pool::take(std::uint64_t size_bytes) {
+aligned_buffer buffer_pool::take(io::disk& disk, std::uint64_t size_bytes) {
     for (std::size_t k = 0; k < class_bytes.size(); ++k) {
         if (size_bytes > class_bytes[k]) {
             continue;
         }
-        if (!cached_[k].empty()) {
-            aligned_buffer reused = std::move(cached_[k].back());
-            cached_[k].pop_back();
+        size_class& chosen = classes_[k];
+        if (!chosen.idle.empty()) {
+            aligned_buffer reused = std::move(chosen.idle.back());
+            chosen.idle.pop_back();
             return reused;
         }
-        return aligned_buffer::allocate(class_bytes[k], page_bytes);
+        aligned_buffer made = aligned_buffer::allocate(class_bytes[k], page_bytes);
+        if (made && chosen.kept.size() < kept_per_class_max) {
+            chosen.idle.reserve(kept_per_class_max);  // giving back never allocates
+            chosen.kept.push_back(made.data());
+            disk.register_memory(made.bytes());
+        }
+        return made;
     }
     return aligned_buffer::allocate(round_up(size_bytes, page_bytes), page_bytes);
 }
 
 void buffer_pool::give_back(aligned_buffer buffer) noexcept {
-    const auto found = std::find(class_bytes.begin(), class_bytes.end(), buffer.size_bytes());
-    if (!buffer || found == class_bytes.end()) {
+    if (!buffer) {
         return;
     }
-    auto& cache = cached_[static_cast<std::size_t>(found - class_bytes.begin())];
-    if (cache.capacity() == 0) {
-        cache.reserve(cached_per_class_max);  // once: giving back never allocates afterwards
+    const auto found = std::find(class_bytes.begin(), class_bytes.end(), buffer.size_bytes());
+    if (found == class_bytes.end()) {
+        return;
     }
-    if (cache.size() < cached_per_class_max) {
-        cache.push_back(std::move(buffer));
+    size_class& home = classes_[static_cast<std::size_t>(found - class_bytes.begin())];
+    if (std::find(home.kept.begin(), home.kept.end(), buffer.data()) != home.kept.end()) {
+        home.idle.push_back(std::move(buffer));
     }
 }
 

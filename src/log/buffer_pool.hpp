@@ -1,9 +1,11 @@
 #pragma once
 // buffer_pool: the aligned memory of groups, shared by all logs of an engine. Few size classes, a
-// bounded cache; an idle log holds none of it. Knows nothing about what is in the buffers.
+// bounded cache that is registered with the device; an idle log holds none of it. Knows nothing
+// about what is in the buffers.
 
 #include "base/aligned_buffer.hpp"
 #include "base/units.hpp"
+#include "io/disk.hpp"
 
 #include <array>
 #include <cstddef>
@@ -14,22 +16,29 @@ namespace caisson::log_detail {
 
 using namespace caisson::literals;
 
-/// Single-threaded (home).
+/// Single-threaded (home). Outlives the disk: what was registered with it is freed here only, and
+/// never before.
 class buffer_pool {
 public:
-    /// A page more than a power of two: a full group begins somewhere inside its first block.
-    static constexpr std::array<std::uint64_t, 3> class_bytes = {64_KiB + 4_KiB, 256_KiB + 4_KiB,
-                                                                 1_MiB + 4_KiB};
-    /// Buffers kept for reuse, of each class. 4 groups in flight and one gathering of one busy log,
-    /// twice.
-    static constexpr std::size_t cached_per_class_max = 10;
+    /// Two pages more than a power of two: a full group begins somewhere inside its first block and
+    /// is a record larger than its limit.
+    static constexpr std::array<std::uint64_t, 3> class_bytes = {64_KiB + 8_KiB, 256_KiB + 8_KiB,
+                                                                 1_MiB + 8_KiB};
+    /// Buffers of each class that are kept: 4 groups in flight and one gathering of one busy log,
+    /// twice. What RLIMIT_MEMLOCK does not allow to register is kept unregistered.
+    static constexpr std::size_t kept_per_class_max = 10;
 
-    /// A buffer of at least `size_bytes`, page-aligned; empty when there is no memory.
-    [[nodiscard]] aligned_buffer take(std::uint64_t size_bytes);
+    /// A buffer of at least `size_bytes`, page-aligned; empty when there is no memory. A new one
+    /// that will be kept is registered with `disk`.
+    [[nodiscard]] aligned_buffer take(io::disk& disk, std::uint64_t size_bytes);
     void give_back(aligned_buffer buffer) noexcept;
 
 private:
-    std::array<std::vector<aligned_buffer>, class_bytes.size()> cached_;
+    struct size_class {
+        std::vector<aligned_buffer> idle;
+        std::vector<const std::byte*> kept;  ///< addresses of all that are kept, idle or not
+    };
+    std::array<size_class, class_bytes.size()> classes_;
 };
 
 }  // namespace caisson::log_detail

@@ -98,9 +98,8 @@ public:
     append_queue appends;
     group_phase phase = group_phase::gathering;
     io::write_mode mode = io::write_mode::dsync;
+    bool is_prepared = false;  ///< all its blocks were written and synced before
     io::transfer_progress transfer;
-    /// the appender's count, for the adaptive threshold
-    std::uint64_t admitted_at_departure_bytes = 0;
 
 private:
     static void write_ended(io::operation& self, std::int64_t outcome) noexcept;

@@ -24,7 +24,8 @@ placement group_rules::place(const gathering_facts& gathering,
     if (gathering.records > 0) {
         const std::uint64_t joined = commit_bytes(gathering.framed_bytes + append.framed_bytes);
         if (gathering.records + append.records <= format::layout::commit_records_max &&
-            joined <= group_bytes_max && gathering.position_bytes + joined <= segment_size_bytes) {
+            commit_bytes(gathering.framed_bytes) < group_bytes_max &&
+            gathering.position_bytes + joined <= segment_size_bytes) {
             return placement::join;
         }
         const std::uint64_t closed = commit_bytes(gathering.framed_bytes);
@@ -49,10 +50,10 @@ bool group_rules::may_leave(std::uint32_t groups_in_flight, bool shares_block, b
     return is_closed || commit_size_bytes >= threshold_bytes;
 }
 
-void group_threshold::observe(std::uint64_t bytes) noexcept {
+void group_threshold::observe(std::uint64_t pending_bytes) noexcept {
     // An average over about eight groups: quick enough to follow a change of load within a
     // millisecond.
-    average_bytes_ = average_bytes_ == 0 ? bytes : (7 * average_bytes_ + bytes) / 8;
+    average_bytes_ = average_bytes_ == 0 ? pending_bytes : (7 * average_bytes_ + pending_bytes) / 8;
 }
 
 std::uint64_t group_threshold::bytes() const noexcept {

@@ -115,7 +115,10 @@ void segment_chain::on_progress() {
     }
     const segment_space& space = target_->space;
     const std::uint64_t half_step = plan_.step_bytes() / 2;
-    if (space.submitted_end + half_step > std::min(space.prepared_end, space.allocated_end) ||
+    const std::uint64_t ready_end = plan_.zeroes_ahead()
+                                        ? std::min(space.prepared_end, space.allocated_end)
+                                        : space.allocated_end;
+    if (space.submitted_end + half_step > ready_end ||
         (spare_ == nullptr && space.submitted_end + plan_.step_bytes() >= space.limit_bytes)) {
         start_preparing();
     }

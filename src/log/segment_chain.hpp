@@ -8,6 +8,7 @@
 #include <caisson/types.hpp>
 
 #include "async/task_group.hpp"
+#include "log/group_plan.hpp"
 #include "log/log_shared.hpp"
 #include "log/recovered_log.hpp"
 #include "log/segment_file.hpp"
@@ -49,6 +50,11 @@ public:
     /// by the appender. Nothing in it counts as durable before its name is, which follows in the
     /// background.
     segment_file& begin_next(log_offset first);
+
+    /// Groups are about as large as this now: decides whether zeroing ahead is worth its bandwidth.
+    void expect_groups_of(std::uint64_t size_bytes) noexcept {
+        plan_.set_zeroes_ahead(size_bytes < unzeroed_threshold_bytes_min);
+    }
 
     /// After a group left or ended: prepares further if need be.
     void on_progress();

@@ -61,9 +61,11 @@ void segment_file::start(group& leaving) {
     }
     // A plain write where the blocks are not yet written and synced: DSYNC there would commit the
     // file system's journal once a group; one fdatasync behind several groups does it once for all
-    // of them.
-    const bool is_prepared = !copies_on_write_ && last_end <= space.prepared_end;
-    leaving.mode = is_prepared ? io::write_mode::dsync : io::write_mode::plain;
+    // of them. Large groups are few: they save the way back through this process between write and
+    // sync (measured 1.2 times faster at 512 KiB).
+    leaving.is_prepared = !copies_on_write_ && last_end <= space.prepared_end;
+    const bool is_large = !copies_on_write_ && last_end - first >= dsync_unprepared_bytes_min;
+    leaving.mode = leaving.is_prepared || is_large ? io::write_mode::dsync : io::write_mode::plain;
     if (planted(planted_bug::ack_before_sync)) {
         leaving.mode = io::write_mode::plain;
     }
@@ -169,14 +171,16 @@ void segment_file::on_sync_ended(std::int64_t outcome) noexcept {
               awaiting_sync_.begin());
     awaiting_sync_count_ -= covered;
     covered_by_sync_ = 0;
+    if (awaiting_sync_count_ > 0) {
+        // Before anything is acknowledged: the device must not wait for those who hear of it.
+        start_sync();
+        shared_.world.disk.submit();
+    }
     for (std::uint32_t k = 0; k < covered; ++k) {
         if (is_good) {
             waiting[k]->phase = group_phase::durable;
         }
         finish(*waiting[k]);
-    }
-    if (awaiting_sync_count_ > 0 && !sync_.is_running) {
-        start_sync();
     }
     shared_.changed.notify_all();
 }

@@ -84,10 +84,15 @@ space_action space_plan::next(segment_space& target, segment_space* spare,
     // Room for as much as can be consumed while the next reservation is made.
     if (const space_action ahead = allocate(target, false, step_bytes_);
         ahead.what != kind::idle && target.submitted_end + step_bytes_ / 2 > target.allocated_end) {
+        if (!zeroes_ahead_) {
+            step_bytes_ = std::min(2 * step_bytes_, prepare_step_bytes_max);
+        }
         return ahead;
     }
-    if (const space_action step = prepare(target, false); step.what != kind::idle) {
-        return step;
+    if (zeroes_ahead_) {
+        if (const space_action step = prepare(target, false); step.what != kind::idle) {
+            return step;
+        }
     }
     // The next segment once the end of this one is in sight; a log that stays small never makes it.
     if (target.submitted_end + step_bytes_ < target.limit_bytes) {
@@ -96,7 +101,7 @@ space_action space_plan::next(segment_space& target, segment_space* spare,
     if (spare == nullptr) {
         return {kind::create_spare, true, 0, 0};
     }
-    return prepare(*spare, true);
+    return zeroes_ahead_ ? prepare(*spare, true) : allocate(*spare, true, step_bytes_);
 }
 
 }  // namespace caisson::log_detail

@@ -61,6 +61,11 @@ public:
     [[nodiscard]] space_action next(segment_space& target, segment_space* spare,
                                     bool spare_is_wanted) noexcept;
 
+    /// False while groups are so large that zeroing costs as much as it saves: then space is only
+    /// reserved ahead.
+    void set_zeroes_ahead(bool does) noexcept { zeroes_ahead_ = does; }
+    [[nodiscard]] bool zeroes_ahead() const noexcept { return zeroes_ahead_; }
+
     [[nodiscard]] std::uint64_t step_bytes() const noexcept { return step_bytes_; }
 
 private:
@@ -69,6 +74,7 @@ private:
     [[nodiscard]] space_action prepare(segment_space& segment, bool of_spare) noexcept;
 
     bool copies_on_write_;
+    bool zeroes_ahead_ = true;
     std::uint64_t step_bytes_ = prepare_step_bytes_min;
 };
 

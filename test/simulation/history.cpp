@@ -72,7 +72,13 @@ swarm swarm_for(prng& random) {
     chosen.has_short_transfers = random.below(4) == 0;
     chosen.runs_out_of_space = random.below(8) == 0;
     chosen.mostly_kills = random.below(4) == 0;
-    chosen.options.segment_size_bytes = 64_KiB;
+    // Groups beyond the size from which space is no longer zeroed and an unprepared write is DSYNC.
+    const bool has_large_groups = random.below(40) == 0;
+    if (has_large_groups) {
+        chosen.writers_max = 30;
+        chosen.record_bytes_max = 60'000;
+    }
+    chosen.options.segment_size_bytes = has_large_groups ? 1_MiB : 64_KiB;
     chosen.options.alignment =
         random.below(4) == 0 ? commit_alignment::block : commit_alignment::adaptive;
     chosen.options.record_size_bytes_max = 64_KiB;

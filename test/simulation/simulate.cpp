@@ -5,6 +5,7 @@
 #include "base/planted_names.hpp"
 #include "simulation/history.hpp"
 
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +81,9 @@ int run_in_processes(std::uint64_t first, std::uint64_t seeds, std::uint64_t job
 }  // namespace
 
 int main(int argc, char** argv) {
+    // Histories take and give back the same large buffers over and over: keep them mapped.
+    ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
     std::uint64_t first = 1;
     std::uint64_t seeds = 1'000;
     std::uint64_t jobs = 1;

@@ -26,19 +26,21 @@ TEST_CASE("an append joins the gathering group while everything fits", "[log][gr
 }
 
 TEST_CASE("a group is cut at 65,535 records", "[log][group_plan]") {
-    const group_rules rules = rules_of(64_MiB);
+    group_rules rules = rules_of(64_MiB);
+    rules.group_bytes_max = 1_MiB;
     CHECK(rules.place({10, 65'534 * 4, 65'534}, {10, false}, {4, 1}) == placement::join);
     CHECK(rules.place({10, 65'535 * 4, 65'535}, {10, false}, {4, 1}) == placement::new_group);
     CHECK(rules.place({10, 65'000 * 4, 65'000}, {10, false}, {536 * 4, 536}) ==
           placement::new_group);
 }
 
-TEST_CASE("a group is cut at its size limit, and a larger call still becomes one group",
+TEST_CASE("a group that has reached its limit takes no more, and a larger call still becomes one",
           "[log][group_plan]") {
-    const group_rules rules = rules_of(64_MiB);
-    CHECK(rules.place({10, group_bytes_max - overhead_bytes - 100, 1}, {10, false}, {100, 1}) ==
+    group_rules rules = rules_of(64_MiB);
+    rules.group_bytes_max = 100'000;
+    CHECK(rules.place({10, 100'000 - overhead_bytes - 1, 1}, {10, false}, {100, 1}) ==
           placement::join);
-    CHECK(rules.place({10, group_bytes_max - overhead_bytes - 100, 1}, {10, false}, {101, 1}) ==
+    CHECK(rules.place({10, 100'000 - overhead_bytes, 1}, {10, false}, {100, 1}) ==
           placement::new_group);
     CHECK(rules.place({0, 0, 0}, {10, true}, {4_MiB, 1}) == placement::new_group);
 }
@@ -87,8 +89,15 @@ TEST_CASE("a lone group leaves at once; others leave beside it past the threshol
     CHECK_FALSE(group_rules::may_leave(groups_in_flight_max, false, true, 1_MiB, 16_KiB));
 }
 
-TEST_CASE("the threshold follows half of what gathers in one device latency, within bounds",
+TEST_CASE("a group cut at the smallest limit is padded, so that the next can leave beside it",
           "[log][group_plan]") {
+    const group_rules rules = rules_of(64_MiB);
+    CHECK(rules.group_bytes_max == padded_blocks_min * rules.block_bytes);
+    CHECK((10 + rules.group_bytes_max + rules.padding_bytes(10, rules.group_bytes_max)) % 4096 ==
+          0);
+}
+
+TEST_CASE("the threshold follows half of what is pending, within bounds", "[log][group_plan]") {
     group_threshold threshold;
     CHECK(threshold.bytes() == group_threshold_bytes_min);
     for (int k = 0; k < 100; ++k) {

@@ -117,6 +117,37 @@ TEST_CASE("the spare is made when the end of the segment is in sight, then prepa
     CHECK(spare.prepared_end > spare.submitted_end);
 }
 
+TEST_CASE("with large groups space is reserved ahead in growing steps and nothing is zeroed",
+          "[log][space_plan]") {
+    space_plan plan(false);
+    plan.set_zeroes_ahead(false);
+    segment_space target = segment_of(1_GiB);
+    for (int k = 0; k < 12; ++k) {
+        settle(plan, target);
+        CHECK(target.allocated_end >= target.submitted_end + plan.step_bytes() / 2);
+        CHECK(target.zeroed_end < target.submitted_end);
+        target.submitted_end = target.allocated_end;
+    }
+    CHECK(plan.step_bytes() == prepare_step_bytes_max);
+    plan.set_zeroes_ahead(true);  // small groups again: zeroing goes on beyond what was written
+    settle(plan, target);
+    CHECK(target.prepared_end > target.submitted_end);
+}
+
+TEST_CASE("with large groups the next segment has room before it is needed", "[log][space_plan]") {
+    space_plan plan(false);
+    plan.set_zeroes_ahead(false);
+    segment_space target = segment_of(8_MiB);
+    settle(plan, target);
+    target.submitted_end = target.allocated_end = 8_MiB;
+    segment_space spare = segment_of(8_MiB);
+    const space_action action = plan.next(target, &spare, false);
+    CHECK(action.what == kind::allocate);
+    CHECK(action.of_spare);
+    apply(action, spare);
+    CHECK(plan.next(target, &spare, false).what == kind::idle);
+}
+
 TEST_CASE("on a copy-on-write file system nothing is prepared but the spare", "[log][space_plan]") {
     space_plan plan(true);
     segment_space target = segment_of(1_MiB);
