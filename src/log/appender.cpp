@@ -285,6 +285,7 @@ void appender::encode(detail::append_operation& append) {
     into.appends.push(append);
     next_offset_ += append.records;
     pending_bytes_ += append.framed_bytes;
+    ++admitted_appends_;
     shared_.counters.records_appended += append.records;
     shared_.counters.payload_bytes_appended +=
         append.framed_bytes - append.records * detail::record_frame_bytes;
@@ -440,20 +441,25 @@ void appender::advance() noexcept {
         fail_all();
         return;
     }
-    bool has_moved = false;
+    std::uint64_t acknowledged = 0;
+    const std::uint64_t admitted_before = admitted_appends_;
     while (oldest_ != nullptr && oldest_->phase == group_phase::durable &&
            oldest_->segment->is_named) {
         group* const done = std::exchange(oldest_, oldest_->next);
         newest_ = oldest_ == nullptr ? nullptr : newest_;
-        has_moved = true;
-        acknowledge(*done);
+        acknowledged += acknowledge(*done);
     }
-    if (has_moved) {
-        on_durable_(durable_listener_);
+    if (acknowledged == 0) {
+        return;
+    }
+    on_durable_(durable_listener_);
+    if (admitted_appends_ - admitted_before >= acknowledged) {
+        // Everybody who was resumed has appended again: the end of the turn would bring nobody.
+        let_groups_leave();
     }
 }
 
-void appender::acknowledge(group& durable) noexcept {
+std::uint64_t appender::acknowledge(group& durable) noexcept {
     CAISSON_ASSERT(durable.begin == durable_end_);
     durable_end_ = durable.end();
     pending_bytes_ -= durable.framed_bytes;
@@ -463,10 +469,13 @@ void appender::acknowledge(group& durable) noexcept {
     release(durable);
     // From here on nothing of this object is assumed: each completion may append, close or
     // withdraw.
+    std::uint64_t completed = 0;
     while (detail::append_operation* each = ready.pop()) {
         const append_receipt receipt{each->begin, each->begin + each->records};
         each->complete(receipt);
+        ++completed;
     }
+    return completed;
 }
 
 void appender::release(group& done) noexcept {

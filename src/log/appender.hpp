@@ -77,7 +77,8 @@ private:
     void adapt_to_load() noexcept;
     void finish_commit(group& leaving);
     void advance() noexcept;
-    void acknowledge(group& durable) noexcept;
+    /// Returns how many appends it completed.
+    std::uint64_t acknowledge(group& durable) noexcept;
 
     log_shared& shared_;
     void (*on_durable_)(void*);
@@ -103,7 +104,8 @@ private:
     /// the newest group that left, while it is in flight
     group* last_left_ = nullptr;
     std::uint32_t in_flight_ = 0;
-    std::uint64_t pending_bytes_ = 0;  ///< admitted and not acknowledged
+    std::uint64_t admitted_appends_ = 0;  ///< total since open
+    std::uint64_t pending_bytes_ = 0;     ///< admitted and not acknowledged
     log_offset next_offset_;
     log_offset durable_end_;
     last_commit last_;  ///< of the last commit that left
