@@ -30,17 +30,17 @@ inline byte_vector from_hex(std::string_view digits) {
         return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10);
     };
     byte_vector bytes;
-    std::optional<unsigned> high;
+    bool has_high = false;
+    unsigned high = 0;
     for (const char c : digits) {
         if (c == ' ' || c == '\n') {
             continue;
         }
-        if (high) {
-            bytes.push_back(static_cast<std::byte>(*high << 4 | value(c)));
-            high.reset();
-        } else {
-            high = value(c);
+        if (has_high) {
+            bytes.push_back(static_cast<std::byte>(high << 4 | value(c)));
         }
+        high = value(c);
+        has_high = !has_high;
     }
     return bytes;
 }
