@@ -3,10 +3,13 @@
 #include "log/directory_source.hpp"
 
 #include "base/aligned_buffer.hpp"
+#include "base/crc32c.hpp"
+#include "base/units.hpp"
 #include "format/names.hpp"
 #include "format/native_codec.hpp"
 #include "log/cursor.hpp"
 #include "log/directory.hpp"
+#include "log/recovery_plan.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -33,10 +36,10 @@ format::slot_condition condition_of(std::span<const std::byte> bytes, unsigned s
     return is_zero ? format::slot_condition::empty : format::slot_condition::bad;
 }
 
-state_reading judge_state(std::span<const std::byte> file, std::uint64_t length_bytes) {
+state_reading judge_state(std::span<const std::byte> file) {
     state_reading reading;
     reading.is_present = true;
-    reading.length_bytes = length_bytes;
+    reading.content_crc = crc32c(file);
     const auto slot_0 =
         format::const_state_slot(file.subspan(at::slot_0_position_bytes, at::slot_bytes));
     const auto slot_1 =
@@ -205,6 +208,11 @@ std::optional<segment_place> directory_source::locate(log_offset offset) const n
     return place;
 }
 
+std::optional<log_offset> directory_source::first_after(log_offset offset) const noexcept {
+    const auto after = std::upper_bound(names_.segments.begin(), names_.segments.end(), offset);
+    return after == names_.segments.end() ? std::nullopt : std::optional(*after);
+}
+
 std::optional<std::uint64_t> directory_source::log_id_of(log_offset segment) const noexcept {
     return log_detail::log_id_of(lineage_, segment);
 }
@@ -225,26 +233,30 @@ io::task<void> directory_source::read_state() {
         }
         co_return file.error();
     }
-    BOOST_OUTCOME_CO_TRY(auto status, co_await io::status(*file.value()));
-    auto memory = aligned_buffer::allocate(state_bytes_max, file.value()->block_size_bytes(),
+    const std::size_t block_bytes =
+        std::max<std::size_t>(file.value()->block_size_bytes(), at::slot_bytes);
+    auto memory = aligned_buffer::allocate(round_up(state_bytes_max, block_bytes), block_bytes,
                                            aligned_buffer::fill::zeroed);
     if (!memory) {
         co_return make_error_code(boost::system::errc::not_enough_memory);
     }
-    // Slot by slot: a block that cannot be read must not hide the other slot.
+    // In one read, so that the slots are of one time; block by block where that fails: a block that
+    // cannot be read must not hide the other slot.
     error_code unreadable;
-    const std::size_t block_bytes =
-        std::max<std::size_t>(file.value()->block_size_bytes(), at::slot_bytes);
-    for (std::size_t position = 0; position < state_bytes_max; position += block_bytes) {
-        const auto part =
-            memory.bytes().subspan(position, std::min(block_bytes, state_bytes_max - position));
-        auto read = co_await io::read(*file.value(), part, position);
-        if (!read) {
-            unreadable = read.error();
-            std::fill(part.begin(), part.end(), std::byte{0xff});
+    std::optional<std::uint64_t> unreadable_bytes;
+    if (auto whole = co_await io::read(*file.value(), memory.bytes(), 0); !whole) {
+        for (std::size_t position = 0; position < state_bytes_max; position += block_bytes) {
+            const auto part = memory.bytes().subspan(position, block_bytes);
+            auto read = co_await io::read(*file.value(), part, position);
+            if (!read) {
+                unreadable = read.error();
+                unreadable_bytes = unreadable_bytes.value_or(position);
+                std::fill(part.begin(), part.end(), std::byte{0});
+            }
         }
     }
-    state_ = judge_state(memory.bytes(), status.length_bytes);
+    state_ = judge_state(memory.bytes().first(state_bytes_max));
+    state_.unreadable_bytes = unreadable_bytes;
     if (!state_.current && unreadable) {
         co_return unreadable;
     }
@@ -256,11 +268,12 @@ io::task<void> directory_source::read_state() {
     co_return success();
 }
 
-io::task<bool> directory_source::clean_mark_proves(log_offset segment,
-                                                   std::uint64_t position_bytes) {
+io::task<bool> directory_source::clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
+                                                        std::optional<std::uint32_t> last_crc) {
     BOOST_OUTCOME_CO_TRYV(co_await read_state());
-    const auto& mark = state_.current ? state_.current->mark : std::optional<format::clean_mark>{};
-    co_return mark && mark->segment_begin == segment && mark->length_bytes > position_bytes;
+    const auto mark = state_.current ? state_.current->mark : std::optional<format::clean_mark>{};
+    co_return mark &&
+        mark->segment_begin == segment&& is_mark_contradicted(*mark, end_bytes, last_crc);
 }
 
 }  // namespace caisson::log_detail

@@ -32,7 +32,10 @@ struct state_reading {
                                                 format::slot_condition::empty};
     /// a byte outside the slots that is not zero
     std::optional<std::uint64_t> first_stray_bytes;
-    std::uint64_t length_bytes = 0;
+    /// the first block that the device could not read
+    std::optional<std::uint64_t> unreadable_bytes;
+    /// of all that was read: the same twice is the same reading twice
+    std::uint32_t content_crc = 0;
 };
 
 /// What a listing shows.
@@ -61,12 +64,15 @@ public:
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override { return lineage_; }
     io::task<void> refresh() override;
-    io::task<bool> clean_mark_proves(log_offset segment, std::uint64_t position_bytes) override;
+    io::task<bool> clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
+                                          std::optional<std::uint32_t> last_crc) override;
 
     [[nodiscard]] const directory_names& names() const noexcept { return names_; }
     [[nodiscard]] const state_reading& state() const noexcept { return state_; }
     /// The id to hold a segment's commits against; nothing: it is raw.
     [[nodiscard]] std::optional<std::uint64_t> log_id_of(log_offset segment) const noexcept;
+    /// The first segment that begins beyond `offset`, by the last listing.
+    [[nodiscard]] std::optional<log_offset> first_after(log_offset offset) const noexcept;
     io::task<void> read_state();
 
     /// Ends readers and walks with errc::closed and gives up the directory. Idempotent.

@@ -75,7 +75,8 @@ public:
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override;
     io::task<void> refresh() override;
-    io::task<bool> clean_mark_proves(log_offset segment, std::uint64_t position_bytes) override;
+    io::task<bool> clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
+                                          std::optional<std::uint32_t> last_crc) override;
 
 private:
     enum class phase : std::uint8_t { open, closing, closed };

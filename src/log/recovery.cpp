@@ -51,14 +51,6 @@ later_fact later_fact_of(const segment_scan& scan) noexcept {
     return scan.later ? later_fact::unproven : later_fact::none;
 }
 
-bool is_mark_contradicted(const format::clean_mark& mark,
-                          const format::segment_prefix& prefix) noexcept {
-    if (prefix.end_position_bytes != mark.length_bytes) {
-        return prefix.end_position_bytes < mark.length_bytes;
-    }
-    return prefix.last_crc && *prefix.last_crc != mark.last_crc;
-}
-
 class opener {
 public:
     opener(io::environment& world, std::string path, log_options options)
@@ -272,7 +264,8 @@ segment_facts opener::facts_of(const segment_scan& scan, log_offset begin) const
     facts.later = later_fact_of(scan);
     const auto& mark = state().mark;
     facts.is_mark_beyond =
-        mark && mark->segment_begin == begin && is_mark_contradicted(*mark, scan.prefix);
+        mark && mark->segment_begin == begin &&
+        is_mark_contradicted(*mark, scan.prefix.end_position_bytes, scan.prefix.last_crc);
     const log_offset known =
         std::max(options_.known_durable_end.value_or(log_offset{}), state().remote_end);
     facts.is_known_durable_beyond = known > scan.prefix.next;

@@ -244,4 +244,12 @@ bool is_mark_for(const std::optional<format::clean_mark>& mark, log_offset segme
     return mark && mark->segment_begin == segment_begin && mark->length_bytes == length_bytes;
 }
 
+bool is_mark_contradicted(const format::clean_mark& mark, std::uint64_t end_bytes,
+                          std::optional<std::uint32_t> last_crc) noexcept {
+    if (end_bytes != mark.length_bytes) {
+        return end_bytes < mark.length_bytes;
+    }
+    return last_crc && *last_crc != mark.last_crc;
+}
+
 }  // namespace caisson::log_detail

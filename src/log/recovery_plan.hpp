@@ -172,4 +172,10 @@ struct segment_decision {
 [[nodiscard]] bool is_mark_for(const std::optional<format::clean_mark>& mark,
                                log_offset segment_begin, std::uint64_t length_bytes) noexcept;
 
+/// Whether a mark for this segment proves that its good prefix, which ends at `end_bytes` behind a
+/// commit with `last_crc` (absent: not known), is not what was closed. What lies behind the mark's
+/// end the mark says nothing about.
+[[nodiscard]] bool is_mark_contradicted(const format::clean_mark& mark, std::uint64_t end_bytes,
+                                        std::optional<std::uint32_t> last_crc) noexcept;
+
 }  // namespace caisson::log_detail

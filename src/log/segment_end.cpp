@@ -3,7 +3,7 @@
 
 #include "log/segment_end.hpp"
 
-#include "base/assert.hpp"
+#include "log/recovery_plan.hpp"
 
 #include <string>
 #include <utility>
@@ -21,13 +21,24 @@ struct tail_opinion {
 };
 
 // Refused whatever follows: no unfinished write looks like this.
-bool is_damage_by_itself(scan_end why, bool is_native) noexcept {
-    if (why == scan_end::duplicate_offset) {
-        return !is_native;  // ours may be the remains of a recycled file
+bool is_damage_by_itself(const segment_cursor& cursor, const format::scan_event& event) noexcept {
+    if (!cursor.is_native() &&
+        (event.why == scan_end::duplicate_offset || event.why == scan_end::other_version)) {
+        return true;  // ours may be the remains of a recycled file
     }
-    return why == scan_end::compressed || why == scan_end::forked ||
-           why == scan_end::epoch_backwards || why == scan_end::unsupported_trailer ||
-           why == scan_end::other_version;
+    const bool is_first = event.position_bytes == format::layout::segment_header::size_bytes;
+    switch (end_fact_of(event.why, cursor.is_expected_header_at_end(), is_first, false)) {
+    case end_fact::stranger_first:
+    case end_fact::unchained_first:
+    case end_fact::epoch_backwards:
+    case end_fact::newer_trailer:
+    case end_fact::forked: return true;
+    case end_fact::nothing:
+    case end_fact::zeros:
+    case end_fact::leftovers:
+    case end_fact::expected_header: break;
+    }
+    return event.why == scan_end::compressed;
 }
 
 bool is_newer_version(const error_code& header_error) noexcept {
@@ -48,7 +59,7 @@ tail_opinion judge_bytes(const segment_cursor& cursor, const format::scan_event&
                               : "a valid commit follows";
     } else if (behind.is_exhausted) {
         opinion.witness = "the bytes behind it are such that a valid commit cannot be excluded";
-    } else if (is_damage_by_itself(event.why, cursor.is_native())) {
+    } else if (is_damage_by_itself(cursor, event)) {
         opinion.witness = "no unfinished write looks like this";
     } else if (event.why == scan_end::bad_header) {
         // A segment gets its header before its name, and its name before its first commit.
@@ -73,7 +84,8 @@ net::awaitable<detailed<tail_opinion>> judge_tail(segment_cursor& cursor, read_s
                                                   format::scan_event event) {
     const log_offset expected = cursor.prefix().next;
     const log_lineage lineage = source.lineage();
-    auto marked = co_await source.clean_mark_proves(cursor.segment(), event.position_bytes);
+    auto marked = co_await source.clean_mark_contradicts(cursor.segment(), event.position_bytes,
+                                                         cursor.prefix().last_crc);
     if (!marked) {
         co_return failure(marked.error(), "STATE could not be read");
     }
@@ -128,102 +140,132 @@ failure overlapping(const segment_cursor& cursor, const format::scan_event& even
         .at_offset(next);
 }
 
-failure with_witness(failure found, const char* witness) {
-    return std::move(found).advise(witness);
-}
-
-/// Reads the place again. True: `event` is now a commit, or another end than before.
-net::awaitable<detailed<bool>> look_again(segment_cursor& cursor, format::scan_event& event) {
+/// Reads the place again: a commit now, or what stands there.
+net::awaitable<detailed<format::scan_event>> look_again(segment_cursor& cursor,
+                                                        format::scan_event event) {
     if (auto done = co_await cursor.reread(); !done) {
         co_return done.error();
     }
     auto now = co_await cursor.next();
-    if (!now) {
-        co_return now.error();
+    if (now && event.why == scan_end::forked && now.value().step == format::scan_step::end &&
+        now.value().why == scan_end::duplicate_offset &&
+        now.value().position_bytes == event.position_bytes) {
+        now.value().why = scan_end::forked;  // reading again forgets the commit before
     }
-    const bool has_changed = now.value().step == format::scan_step::commit ||
-                             now.value().why != event.why ||
-                             now.value().position_bytes != event.position_bytes;
-    const bool was_forked =
-        event.why == scan_end::forked && event.position_bytes == now.value().position_bytes;
-    event = now.value();
-    if (was_forked && event.step == format::scan_step::end &&
-        event.why == scan_end::duplicate_offset) {
-        event.why = scan_end::forked;  // reading again forgets the commit before
-        co_return false;
-    }
-    co_return has_changed;
+    co_return now;
 }
 
-end_verdict verdict_of(end_kind kind, const format::scan_event& event,
-                       std::optional<log_offset> next) {
+/// What one look concludes.
+struct opinion {
     end_verdict verdict;
-    verdict.kind = kind;
-    verdict.event = event;
-    verdict.next = next;
-    return verdict;
+    /// What is said against the bytes, and by which witness; nothing: no damage is claimed. Two
+    /// looks that say the same have this and `about_offset` in common.
+    const char* claim = nullptr;
+    log_offset about_offset;
+
+    [[nodiscard]] bool is_same_claim(const opinion& other) const noexcept {
+        return claim == other.claim && about_offset == other.about_offset &&
+               verdict.event.why == other.verdict.event.why &&
+               verdict.event.position_bytes == other.verdict.event.position_bytes;
+    }
+};
+
+opinion against_successor(const segment_cursor& cursor, const format::scan_event& event,
+                          log_offset next) {
+    const log_offset expected = cursor.prefix().next;
+    opinion made;
+    made.about_offset = next;
+    made.verdict.next = next;
+    if (next == expected && cursor.header()) {
+        made.verdict.kind = end_kind::next_segment;
+        return made;
+    }
+    made.verdict.kind = end_kind::damaged;
+    made.claim = "the next segment says so";
+    made.verdict.found =
+        next < expected ? overlapping(cursor, event, next) : missing_between(cursor, event, next);
+    return made;
 }
+
+net::awaitable<detailed<opinion>> look_at_end(segment_cursor& cursor, read_source& source,
+                                              format::scan_event event) {
+    opinion made;
+    auto seen = co_await look_again(cursor, event);
+    if (!seen) {
+        co_return seen.error();
+    }
+    if (seen.value().step == format::scan_step::commit) {
+        made.verdict.kind = end_kind::commit;
+        made.verdict.event = seen.value();
+        co_return made;
+    }
+    if (auto refreshed = co_await source.refresh(); !refreshed) {
+        co_return failure(refreshed.error(), "the directory could not be listed");
+    }
+    const auto place = source.locate(cursor.segment());
+    if (!place || place->begin != cursor.segment()) {
+        made.verdict.kind = end_kind::moved;
+    } else if (place->next) {
+        made = against_successor(cursor, seen.value(), *place->next);
+    } else {
+        auto judged = co_await judge_tail(cursor, source, seen.value());
+        if (!judged) {
+            co_return judged.error();
+        }
+        const tail_opinion& tail = judged.value();
+        made.claim = tail.witness;
+        made.verdict.kind = tail.kind;
+        made.verdict.first_nonzero_bytes = tail.first_nonzero_bytes;
+        if (tail.kind == end_kind::damaged) {
+            made.verdict.found = damage_at(cursor, seen.value()).advise(tail.witness);
+        } else if (tail.kind == end_kind::unfinished) {
+            made.verdict.found = damage_at(cursor, seen.value());
+        }
+    }
+    made.verdict.event = seen.value();
+    co_return made;
+}
+
+/// Looks that may differ before the last one counts: no writer changes a place that often without
+/// leaving a commit there.
+constexpr int looks_max = 8;
 
 }  // namespace
 
 net::awaitable<detailed<end_verdict>> judge_end(segment_cursor& cursor, read_source& source,
                                                 format::scan_event event) {
-    // Twice: what a first round concludes, a second one must confirm on bytes read after the
-    //        witness was seen.
-    for (int round = 0;; ++round) {
-        if (auto again = co_await look_again(cursor, event); !again) {
-            co_return again.error();
+    // A claim counts when the next look makes the same one: its bytes were read after the witness
+    // was seen. A look that claims something else has to be confirmed in its turn.
+    std::optional<opinion> before;
+    for (int look = 1;; ++look) {
+        auto looked = co_await look_at_end(cursor, source, event);
+        if (!looked) {
+            co_return looked.error();
         }
-        if (event.step == format::scan_step::commit) {
-            co_return verdict_of(end_kind::commit, event, std::nullopt);
+        opinion& made = looked.value();
+        event = made.verdict.event;
+        if (made.verdict.kind == end_kind::commit || made.verdict.kind == end_kind::moved) {
+            co_return std::move(made.verdict);
         }
-        if (auto refreshed = co_await source.refresh(); !refreshed) {
-            co_return failure(refreshed.error(), "the directory could not be listed");
-        }
-        const auto place = source.locate(cursor.segment());
-        if (!place || place->begin != cursor.segment()) {
-            co_return verdict_of(end_kind::moved, event, std::nullopt);
-        }
-        const log_offset expected = cursor.prefix().next;
-        end_verdict verdict = verdict_of(end_kind::damaged, event, place->next);
-        if (place->next && *place->next == expected && cursor.header()) {
-            verdict.kind = end_kind::next_segment;
-            co_return verdict;
-        }
-        if (place->next) {
-            verdict.found = *place->next < expected ? overlapping(cursor, event, *place->next)
-                                                    : missing_between(cursor, event, *place->next);
-        } else {
-            auto opinion = co_await judge_tail(cursor, source, event);
-            if (!opinion) {
-                co_return opinion.error();
+        if (made.claim != nullptr) {
+            if ((!before || !made.is_same_claim(*before)) && look < looks_max) {
+                before = std::move(made);
+                continue;
             }
-            verdict.kind = opinion.value().kind;
-            verdict.first_nonzero_bytes = opinion.value().first_nonzero_bytes;
-            if (verdict.kind == end_kind::damaged) {
-                verdict.found = with_witness(damage_at(cursor, event), opinion.value().witness);
-            } else if (verdict.kind == end_kind::unfinished) {
-                verdict.found = damage_at(cursor, event);
-            }
-        }
-        const bool is_claim = verdict.kind == end_kind::damaged;
-        if (is_claim && round == 0) {
-            continue;
-        }
-        if (is_claim) {
             auto same = co_await cursor.is_same_file();
             if (!same) {
                 co_return same.error();
             }
             if (!same.value()) {
-                verdict.kind = end_kind::moved;
+                made.verdict.kind = end_kind::moved;
             }
         }
-        // The search may have left the cursor behind the end.
+        // The search may have left the cursor behind the end; and a segment is cut before the next
+        // one gets its name, so its length counts only when it is taken after that.
         if (auto done = co_await cursor.reread(); !done) {
             co_return done.error();
         }
-        co_return verdict;
+        co_return std::move(made.verdict);
     }
 }
 

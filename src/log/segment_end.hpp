@@ -1,8 +1,8 @@
 #pragma once
 // What it means that the scan of a segment stopped: go on in the next segment, the end of the log,
 // an unfinished write, or damage. For readers that do not own the log: they may run beside its
-// writer, so nothing is called damage before it was read again behind the witness. Recovery has its
-// own table. Read docs/architecture.md, "Reading".
+// writer, so nothing is called damage before it was read again behind the witness, and found to be
+// the same. Recovery has its own table. Read docs/architecture.md, "Reading".
 
 #include <caisson/config.hpp>
 #include <caisson/failure.hpp>
@@ -37,9 +37,10 @@ struct end_verdict {
     std::optional<std::uint64_t> first_nonzero_bytes;
 };
 
-/// Judges `event`, an end that `cursor` gave. For sources without a durable_end. Afterwards the
-/// cursor stands behind the commit (`commit`), or at the end of the good prefix with bytes that it
-/// read anew.
+/// Judges `event`, an end that `cursor` gave. For sources without a durable_end. With
+/// `next_segment`, what length_bytes() says beyond the end was there when the file had been cut.
+/// Afterwards the cursor stands behind the commit (`commit`), or at the end of the good prefix with
+/// bytes that it read anew.
 ///
 /// Errors: errc::unreadable; of the system.
 net::awaitable<detailed<end_verdict>> judge_end(segment_cursor& cursor, read_source& source,

@@ -5,6 +5,7 @@
 
 #include "format/names.hpp"
 #include "log/index_file.hpp"
+#include "log/recovery_plan.hpp"
 #include "log/walk.hpp"
 
 #include <algorithm>
@@ -15,6 +16,8 @@ namespace caisson::log_detail {
 namespace {
 
 constexpr std::uint64_t progress_step_bytes = 1ull << 20;
+/// Beside a writer STATE may be met in the middle of a write more than once; hardly so often.
+constexpr int looks_max = 16;
 
 class verification final : public walk_visitor {
 public:
@@ -29,6 +32,10 @@ public:
 
 private:
     net::awaitable<detailed<void>> check_state();
+    net::awaitable<bool> look_at_state();
+    [[nodiscard]] bool is_state_in_order() const noexcept;
+    [[nodiscard]] bool is_named_missing() const noexcept;
+    [[nodiscard]] bool is_first_missing() const noexcept;
     void check_slots(const state_reading& reading);
     void check_named_segments();
     void check_names();
@@ -50,6 +57,10 @@ private:
     std::uint64_t segment_begin_bytes_ = 0;  // sum of the segments before the present one
     std::uint64_t segment_length_bytes_ = 0;
     log_offset segment_;
+    /// first segment by the listing before STATE was read last: a purge is in STATE before it is in
+    /// the directory
+    std::optional<log_offset> first_before_;
+    std::optional<std::uint64_t> marked_generation_;  ///< of a STATE with a clean mark
     std::uint64_t last_timestamp_us_ = 0;
     std::optional<commit_facts> last_commit_;
     std::optional<loaded_index> index_;
@@ -72,19 +83,62 @@ void verification::report(finding_severity how_bad, failure what, std::uint64_t 
 
 // ---- STATE
 
+bool verification::is_named_missing() const noexcept {
+    const auto& state = source_.state().current;
+    const auto& segments = source_.names().segments;
+    return state && state->segment &&
+           !std::binary_search(segments.begin(), segments.end(), state->segment->begin);
+}
+
+bool verification::is_first_missing() const noexcept {
+    const auto& state = source_.state().current;
+    return state && state->segment && first_before_ && *first_before_ > state->purged_before;
+}
+
+bool verification::is_state_in_order() const noexcept {
+    const state_reading& reading = source_.state();
+    const bool is_whole =
+        !reading.is_present || (reading.current && !reading.unreadable_bytes &&
+                                reading.slots[0] == format::slot_condition::valid &&
+                                reading.slots[1] == format::slot_condition::valid);
+    return is_whole && !is_named_missing() && !is_first_missing();
+}
+
+// The names are listed after STATE was read, because a segment is named before STATE tells of it;
+// what STATE says was purged is held against an earlier listing. False: it could not be read, which
+// has been reported.
+net::awaitable<bool> verification::look_at_state() {
+    const auto& before = source_.names().segments;
+    first_before_ = before.empty() ? std::nullopt : std::optional(before.front());
+    if (auto read = co_await source_.read_state(); !read) {
+        report(finding_severity::damage,
+               failure(errc::unreadable, "STATE could not be read: " + read.error().message())
+                   .in_file(path_to(format::state_name)));
+        co_return false;
+    }
+    if (auto listed = co_await source_.refresh(); !listed) {
+        report(finding_severity::damage,
+               failure(errc::unreadable,
+                       "the directory could not be listed: " + listed.error().message())
+                   .in_file(source_.directory().path()));
+        co_return false;
+    }
+    co_return true;
+}
+
+// A writer may be at work on it: what is said against STATE is what two looks in a row show, with
+// the same bytes.
 net::awaitable<detailed<void>> verification::check_state() {
-    const auto is_sound = [](const state_reading& reading) {
-        return !reading.is_present || (reading.slots[0] == format::slot_condition::valid &&
-                                       reading.slots[1] == format::slot_condition::valid);
-    };
-    // A slot may be read while it is being written: look twice before saying so.
-    for (int look = 0; look < 2 && (look == 0 || !is_sound(source_.state())); ++look) {
-        if (auto read = co_await source_.read_state(); !read) {
-            report(finding_severity::damage,
-                   failure(errc::unreadable, "STATE could not be read: " + read.error().message())
-                       .in_file(path_to(format::state_name)));
+    std::optional<std::uint32_t> content_before;
+    for (int look = 1; look <= looks_max; ++look) {
+        if (!co_await look_at_state()) {
             co_return success();
         }
+        const state_reading& reading = source_.state();
+        if (is_state_in_order() || (reading.is_present && content_before == reading.content_crc)) {
+            break;
+        }
+        content_before = reading.content_crc;
     }
     const state_reading& reading = source_.state();
     if (!reading.is_present) {
@@ -98,26 +152,35 @@ net::awaitable<detailed<void>> verification::check_state() {
     }
     check_slots(reading);
     check_named_segments();
+    if (reading.current && reading.current->mark) {
+        marked_generation_ = reading.current->generation;
+    }
     co_return success();
 }
 
 void verification::check_slots(const state_reading& reading) {
     const std::string path = path_to(format::state_name);
-    // With a clean mark in the other slot no write can have been going on: the slot has rotted
-    // since.
-    const bool is_closed = reading.current && reading.current->mark;
+    if (reading.unreadable_bytes) {
+        report(finding_severity::damage,
+               failure(errc::unreadable, "the device cannot read STATE here")
+                   .in_file(path)
+                   .at_byte(*reading.unreadable_bytes));
+    }
     for (unsigned slot = 0; slot < 2; ++slot) {
-        if (reading.slots[slot] == format::slot_condition::valid) {
+        const std::uint64_t position_bytes = format::state_slot_position_bytes(slot);
+        if (reading.slots[slot] == format::slot_condition::valid ||
+            reading.unreadable_bytes == position_bytes) {
             continue;
         }
-        const bool is_damage = is_closed || !reading.current;
-        report(is_damage ? finding_severity::damage : finding_severity::torn_tail,
+        // Beside a valid slot it is what a write leaves that a crash met, or one that goes on: also
+        // beside a clean mark, which the next open takes back in the other slot first.
+        report(reading.current ? finding_severity::torn_tail : finding_severity::damage,
                failure(reading.current ? errc::checksum_mismatch : errc::state_damaged,
                        reading.current
                            ? "one of the two slots is torn or rotten; the other one is valid"
                            : "neither slot is valid: " + reading.problem.message())
                    .in_file(path)
-                   .at_byte(format::state_slot_position_bytes(slot)),
+                   .at_byte(position_bytes),
                format::layout::state::slot_bytes);
     }
     if (!reading.current && reading.slots[0] == format::slot_condition::valid &&
@@ -137,23 +200,19 @@ void verification::check_slots(const state_reading& reading) {
 // The segments that STATE speaks of.
 void verification::check_named_segments() {
     const auto& state = source_.state().current;
-    const auto& segments = source_.names().segments;
-    if (!state || !state->segment) {
-        return;
-    }
-    const log_offset newest = state->segment->begin;
-    if (!std::binary_search(segments.begin(), segments.end(), newest)) {
+    if (is_named_missing()) {
+        const log_offset newest = state->segment->begin;
         report(finding_severity::damage,
                failure(errc::segment_missing, "STATE names this segment, but it is not there")
                    .in_file(path_to(format::segment_name(newest)))
                    .at_offset(newest));
     }
-    if (!segments.empty() && segments.front() > state->purged_before) {
+    if (is_first_missing()) {
         report(finding_severity::damage,
                failure(errc::segment_missing, "the log begins with offset " +
                                                   std::to_string(state->purged_before.value()) +
                                                   ", but its first segment with " +
-                                                  std::to_string(segments.front().value()))
+                                                  std::to_string(first_before_->value()))
                    .in_file(source_.directory().path())
                    .at_offset(state->purged_before));
     }
@@ -285,40 +344,46 @@ void verification::advance_to(std::uint64_t done_bytes) {
 // ---- the clean mark
 
 // Only `close` writes one, after everything else, and the next open drops it before it writes
-// anything: whatever it says must be so.
+// anything: what the walk has read is held against a mark that was there before and after it. What
+// lies behind the mark's end is judged as if there were no mark (docs/recovery.md).
 net::awaitable<detailed<void>> verification::check_clean_mark() {
-    if (!source_.state().current || !source_.state().current->mark ||
-        source_.names().segments.empty()) {
+    if (!marked_generation_ || source_.names().segments.empty()) {
         co_return success();
     }
     if (auto read = co_await source_.read_state(); !read || !source_.state().current) {
-        co_return success();  // reported already
+        co_return success();  // it was readable before: the next verification tells
     }
-    const auto mark = source_.state().current->mark;
-    if (!mark) {
+    const format::log_state& state = *source_.state().current;
+    if (state.generation != *marked_generation_ || !state.mark) {
         co_return success();  // a writer has opened the log meanwhile
     }
+    const format::clean_mark mark = *state.mark;
     const log_offset newest = source_.names().segments.back();
     const bool has_commit = last_commit_ && last_commit_->segment == newest;
-    const bool names_last =
-        has_commit ? mark->last_commit_position_bytes == last_commit_->position_bytes &&
-                         mark->last_crc == last_commit_->checksum
-                   : mark->last_commit_position_bytes == 0;
-    if (mark->segment_begin == newest && mark->length_bytes == segment_length_bytes_ &&
-        names_last) {
+    const std::uint64_t end_bytes = has_commit
+                                        ? last_commit_->position_bytes + last_commit_->size_bytes
+                                        : std::uint64_t{format::layout::segment_header::size_bytes};
+    const bool is_contradicted =
+        mark.segment_begin == newest &&
+        is_mark_contradicted(mark, end_bytes,
+                             has_commit ? std::optional(last_commit_->checksum) : std::nullopt);
+    if (mark.segment_begin == newest && !is_contradicted &&
+        mark.length_bytes == segment_length_bytes_) {
         co_return success();
     }
     if (report_.verdict == verify_verdict::damaged) {
         co_return success();  // the walk has named the place
     }
-    report(finding_severity::damage,
-           failure(errc::damaged, "the log was closed with " + std::to_string(mark->length_bytes) +
-                                      " bytes and its last commit at byte " +
-                                      std::to_string(mark->last_commit_position_bytes) +
-                                      " of segment " + std::to_string(mark->segment_begin.value()) +
-                                      ", which is not what is there")
+    report(is_contradicted ? finding_severity::damage : finding_severity::warning,
+           failure(is_contradicted ? errc::damaged : errc::malformed,
+                   "the log was closed with " + std::to_string(mark.length_bytes) +
+                       " bytes and its last commit at byte " +
+                       std::to_string(mark.last_commit_position_bytes) + " of segment " +
+                       std::to_string(mark.segment_begin.value()) +
+                       (is_contradicted ? ", which is not what is there"
+                                        : "; nothing of that is missing, but there is more"))
                .in_file(path_to(format::segment_name(newest)))
-               .at_byte(std::min(mark->length_bytes, segment_length_bytes_)));
+               .at_byte(std::min(mark.length_bytes, segment_length_bytes_)));
     co_return success();
 }
 

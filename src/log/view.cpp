@@ -325,6 +325,10 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
     for (log_offset segment = source_->names().segments.back();;) {
         commit_link link;
         link.expected = segment;
+        const auto& state = source_->state().current;
+        if (state && state->segment && state->segment->begin == segment) {
+            link.previous_crc = state->segment->predecessor_crc;
+        }
         auto opened = co_await cursor.open(segment, source_->log_id_of(segment), link);
         if (!opened) {
             co_return opened;

@@ -37,6 +37,7 @@ private:
         std::uint64_t from_bytes);
     void check_reserved_bytes();
     void visit_commit(const scan_event& event);
+    void visit_duplicates(std::uint64_t end_bytes);
     void visit(walk_item::kind what, std::uint64_t position_bytes, std::uint64_t size_bytes,
                std::optional<failure> found = std::nullopt);
     [[nodiscard]] bool is_stopped() const noexcept { return is_stopped_ || !visitor_.go_on(); }
@@ -68,11 +69,7 @@ void walker::visit(walk_item::kind what, std::uint64_t position_bytes, std::uint
 
 void walker::visit_commit(const scan_event& event) {
     check_reserved_bytes();
-    const std::uint64_t duplicates = cursor_.prefix().duplicates;
-    if (duplicates > duplicates_seen_) {
-        visit(walk_item::kind::duplicate, last_end_bytes_, event.position_bytes - last_end_bytes_);
-    }
-    duplicates_seen_ = duplicates;
+    visit_duplicates(event.position_bytes);
     walk_item item;
     item.what = walk_item::kind::commit;
     item.facts = cursor_.facts_of(event);
@@ -80,6 +77,15 @@ void walker::visit_commit(const scan_event& event) {
     item.size_bytes = event.commit.size_bytes;
     last_end_bytes_ = event.position_bytes + event.commit.size_bytes;
     is_stopped_ = is_stopped_ || !visitor_.on_item(item);
+}
+
+// The scanner passes over them on its way to `end_bytes`, and forgets them when it begins anew.
+void walker::visit_duplicates(std::uint64_t end_bytes) {
+    const std::uint64_t duplicates = cursor_.prefix().duplicates;
+    if (duplicates > duplicates_seen_) {
+        visit(walk_item::kind::duplicate, last_end_bytes_, end_bytes - last_end_bytes_);
+    }
+    duplicates_seen_ = duplicates;
 }
 
 // Readers ignore them, as the reference does; we write zeros, so anything else is damage.
@@ -122,9 +128,8 @@ net::awaitable<detailed<void>> walker::run() {
         if (!walked) {
             co_return walked;
         }
-        const auto again = source_.locate(segment);
-        const std::optional<log_offset> next =
-            again && again->begin == segment ? again->next : std::nullopt;
+        // By the names alone: the segment itself may have been purged meanwhile.
+        const auto next = source_.first_after(segment);
         place = next ? source_.locate(*next) : std::nullopt;
     }
     if (!visitor_.go_on()) {
@@ -197,6 +202,8 @@ net::awaitable<detailed<void>> walker::walk_segment(log_offset segment) {
 }
 
 net::awaitable<detailed<void>> walker::on_end(scan_event event) {
+    visit_duplicates(event.position_bytes);
+    duplicates_seen_ = 0;
     auto judged = co_await judge_end(cursor_, source_, event);
     if (!judged) {
         co_return judged.error();

@@ -4,6 +4,7 @@
 #include "simulation/history.hpp"
 
 #include <caisson/engine.hpp>
+#include <caisson/log_view.hpp>
 #include <caisson/sim.hpp>
 
 #include "base/prng.hpp"
@@ -33,6 +34,7 @@ using namespace caisson::literals;
 constexpr unsigned crashes_per_history = 5;
 constexpr unsigned appends_per_history = 200;
 constexpr unsigned lives_max = 100;
+constexpr unsigned inspections_per_life = 4;
 constexpr const char* log_path = "/log";
 
 /// What kind of history this seed is.
@@ -43,7 +45,8 @@ struct swarm {
     unsigned appends_per_writer = 0;
     std::uint64_t pause_ns_max = 0;
     bool has_readers = false;
-    bool has_errors = false;  ///< I/O errors in some lives
+    bool has_inspectors = false;  ///< another process verifies the directory all the while
+    bool has_errors = false;      ///< I/O errors in some lives
     bool has_short_transfers = false;
     bool runs_out_of_space = false;
     bool mostly_kills = false;
@@ -59,8 +62,10 @@ world_options world_for(std::uint64_t seed) {
     return options;
 }
 
-swarm swarm_for(prng& random) {
+swarm swarm_for(std::uint64_t seed, prng& random, inspection inspects) {
     swarm chosen;
+    // Not from `random`: looking on changes nothing in what the others draw.
+    chosen.has_inspectors = inspects == inspection::always || seed % 8 == 3;
     chosen.writers_max = 1 + static_cast<unsigned>(random.below(random.below(3) == 0 ? 40 : 6));
     const std::uint64_t sizes[] = {16, 200, 3'000, 12'000};
     chosen.record_bytes_max = sizes[random.below(4)];
@@ -127,11 +132,17 @@ public:
             judge_.fault_happened();
         }
         engine_.emplace(engine::on(machine));
+        if (swarm_.has_inspectors && !is_faulty_) {
+            inspecting_.emplace(engine::on(machine));
+            spawn(inspect(seed));
+        }
         spawn(serve());
     }
 
     history_report tally;
 
+    /// Nothing more is asked of this process.
+    [[nodiscard]] bool has_complaint() const noexcept { return !tally.complaint.empty(); }
     /// Everything this process wanted to do is done (not if it was cut short).
     [[nodiscard]] bool is_finished() const noexcept { return is_finished_; }
     [[nodiscard]] bool was_refused() const noexcept { return was_refused_; }
@@ -307,6 +318,48 @@ private:
         }
     }
 
+    /// A process of its own that looks at the directory, from before it is opened until after it
+    /// was closed: whatever it meets on the way, nothing is damaged.
+    net::awaitable<void> inspect(std::uint64_t seed) {
+        prng random(seed);
+        for (unsigned round = 0; round < inspections_per_life && !has_complaint(); ++round) {
+            for (std::uint64_t left = random.below(round == 0 ? 20 : 300); left > 0; --left) {
+                co_await net::post(machine_.executor(), net::deferred);
+            }
+            co_await look_once(verify_verdict::torn_tail);
+        }
+    }
+
+    net::awaitable<void> look_once(verify_verdict worst) {
+        auto view = co_await inspecting_->async_open_view(log_path);
+        if (!view) {
+            if (view.error() != errc::log_not_found) {
+                tally.complaint = "a view could not be opened: " + view.error().message();
+            }
+            co_return;
+        }
+        if (view.value().facts().tail == tail_state::damaged) {
+            tally.complaint = "a view took the tail of a sound log for damaged";
+        }
+        auto report = co_await view.value().async_verify();
+        if (!report) {
+            tally.complaint = "a verification failed: " + report.error().message();
+        } else if (report.value().verdict > worst) {
+            tally.complaint = "a verification complains of a sound log: " +
+                              report.value().findings.front().found.message();
+        }
+        log_reader reader = view.value().reader(view.value().begin());
+        for (bool has_more = true; has_more && !has_complaint();) {
+            auto batch = co_await reader.async_next();
+            if (!batch) {
+                tally.complaint =
+                    "a reader complains of a sound log: " +
+                    (reader.failure_cause() ? reader.failure_cause()->message() : std::string());
+            }
+            has_more = batch && !batch.value().empty();
+        }
+    }
+
     net::awaitable<void> finish() {
         tally.rotations += log_.stats().rotations;
         end_ = log_.durable_end();
@@ -321,6 +374,9 @@ private:
                 tally.complaint = "a healthy log did not close: " + closed.error().message();
             }
             (void)co_await engine_->async_close();
+        }
+        if (has_closed_ && inspecting_) {
+            co_await look_once(verify_verdict::clean);
         }
         is_finished_ = true;
     }
@@ -339,6 +395,7 @@ private:
     bool has_closed_ = false;
     std::optional<failure> refusal_;
     std::optional<engine> engine_;
+    std::optional<engine> inspecting_;
     log log_;
 };
 
@@ -406,9 +463,9 @@ std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, pr
 
 }  // namespace
 
-history_report run_history(std::uint64_t seed) {
+history_report run_history(std::uint64_t seed, inspection inspects) {
     prng random(seed);
-    const swarm chosen = swarm_for(random);
+    const swarm chosen = swarm_for(seed, random, inspects);
     const world_options device = world_for(seed);
     world machine(seed, device);
     oracle judge;
@@ -432,7 +489,8 @@ history_report run_history(std::uint64_t seed) {
         const std::uint64_t steps =
             is_last ? UINT64_MAX : random.below(random.below(4) == 0 ? 60 : 6'000);
         std::uint64_t step = 0;
-        while (step < steps && judge.is_content() && !server.is_finished() && machine.step()) {
+        while (step < steps && judge.is_content() && !server.is_finished() &&
+               !server.has_complaint() && machine.step()) {
             ++step;
         }
         report.appends += server.tally.appends;
@@ -442,7 +500,7 @@ history_report run_history(std::uint64_t seed) {
         if (report.complaint.empty()) {
             report.complaint = server.tally.complaint;
         }
-        if (is_last && !server.is_finished() && judge.is_content()) {
+        if (is_last && !server.is_finished() && judge.is_content() && report.complaint.empty()) {
             report.complaint =
                 "the last life came to rest before its work was done: " + server.describe();
         }

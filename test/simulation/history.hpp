@@ -22,7 +22,11 @@ struct history_report {
     std::uint64_t races = 0;
 };
 
+/// Whether another process verifies and reads the directory beside the writers, from before it is
+/// opened until after it was closed.
+enum class inspection : std::uint8_t { by_seed, always };
+
 /// Runs the history of `seed`. The same seed gives the same report, on every machine and compiler.
-history_report run_history(std::uint64_t seed);
+history_report run_history(std::uint64_t seed, inspection inspects = inspection::by_seed);
 
 }  // namespace caisson::sim

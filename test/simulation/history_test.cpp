@@ -17,6 +17,16 @@ TEST_CASE("histories of appends, crashes, kills and faults keep the promise", "[
     CHECK(acknowledged > 100'000);
 }
 
+TEST_CASE(
+    "whoever looks at a log beside its writers, its crashes and its recoveries finds no damage",
+    "[simulation]") {
+    for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+        const history_report report = run_history(seed, inspection::always);
+        INFO("seed " << seed);
+        REQUIRE(report.complaint == "");
+    }
+}
+
 TEST_CASE("one seed is one history", "[simulation]") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         CHECK(run_history(seed).trace_hash == run_history(seed).trace_hash);

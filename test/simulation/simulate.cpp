@@ -1,5 +1,5 @@
 // simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim`.
-// Usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME]
+// Usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME] [--inspect always]
 // Exit: 0 every history was legal, 1 one was not (its seed is printed), 2 usage.
 
 #include "base/planted_names.hpp"
@@ -19,16 +19,19 @@
 namespace {
 
 int usage() {
-    std::fprintf(stderr, "usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME]\n");
+    std::fprintf(stderr, "usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME] "
+                         "[--inspect always]\n");
     return 2;
 }
+
+auto inspects = caisson::sim::inspection::by_seed;
 
 int run_range(std::uint64_t first, std::uint64_t seeds) {
     caisson::sim::history_report total;
     std::uint64_t trace = 0;
     const auto begin = std::chrono::steady_clock::now();
     for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
-        const caisson::sim::history_report one = caisson::sim::run_history(seed);
+        const caisson::sim::history_report one = caisson::sim::run_history(seed, inspects);
         if (!one.complaint.empty()) {
             std::printf("seed %" PRIu64 ": %s\n", seed, one.complaint.c_str());
             return 1;
@@ -98,6 +101,8 @@ int main(int argc, char** argv) {
             seeds = std::strtoull(argv[k + 1], nullptr, 10);
         } else if (name == "--jobs") {
             jobs = std::strtoull(argv[k + 1], nullptr, 10);
+        } else if (name == "--inspect" && std::strcmp(argv[k + 1], "always") == 0) {
+            inspects = caisson::sim::inspection::always;
         } else if (name == "--bug") {
             if (!caisson::plant(argv[k + 1])) {
                 std::fprintf(stderr,

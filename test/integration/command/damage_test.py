@@ -66,6 +66,55 @@ class Damaged(CommandCase):
         self.expect_error(self.caisson("append", self.log, stdin=b"x\n"), DAMAGE, self.segment)
 
 
+class LongerThanItWasClosed(CommandCase):
+    """Bytes behind the end of a closed log: verify, dump, stat, cat and append judge them alike."""
+
+    def setUp(self):
+        super().setUp()
+        self.append(b"a\nb\n")
+        self.segment = self.segments()[0]
+        self.length = os.path.getsize(self.path(self.segment))
+
+    def add(self, data):
+        with open(self.path(self.segment), "ab") as file:
+            file.write(data)
+
+    def expect(self, code, tail, stored=b"a\nb\n"):
+        verified = self.caisson("verify", self.log)
+        self.assertEqual(verified.code, code, verified.text)
+        self.assertIn("closed with %d bytes" % self.length, verified.text)  # said in any case
+        self.assertEqual(self.caisson("dump", self.log).code, code)
+        stat = json.loads(self.caisson("stat", self.log, "--json").out)
+        self.assertEqual((stat["tail"], stat["closed_cleanly"]), (tail, False))
+        self.assertEqual(self.cat(), stored)
+        next_offset = stored.count(b"\n")
+        appended = self.caisson("append", self.log, stdin=b"next\n")
+        self.assertEqual((appended.code, appended.offsets), (OK, [next_offset]))
+        self.assertEqual("unfinished" in appended.err, tail == "unfinished", appended.err)
+        self.assertEqual(self.cat(), stored + b"next\n")
+        self.assertEqual(self.caisson("verify", self.log).text.count("\n"), 1)
+
+    def test_zeros_are_cut(self):
+        self.add(bytes(5000))
+        self.expect(OK, "clean")
+
+    def test_bytes_that_are_no_commit_are_cut(self):
+        self.add(b"\xa5" * 500)
+        self.expect(OK, "clean")
+
+    def test_the_beginning_of_a_commit_is_an_unfinished_write(self):
+        self.add(struct.pack("<QQHI", 2, 0, 1, 100) + b"torn write")
+        self.expect(TORN_TAIL, "unfinished")
+
+    def test_commits_behind_an_older_state_are_kept(self):
+        with open(self.path("STATE"), "rb") as file:
+            older = file.read()
+        self.append(b"c\nd\n")
+        with open(self.path("STATE"), "r+b") as file:
+            file.write(older)
+        self.expect(OK, "clean", b"a\nb\nc\nd\n")
+
+
 class Torn(CommandCase):
     def setUp(self):
         super().setUp()

@@ -257,6 +257,28 @@ TEST_CASE("a walk visits commits on both sides of a damaged place", "[log][view]
     CHECK(items == 3);
 }
 
+TEST_CASE("a walk visits a foreign log's repetitions also where nothing follows them",
+          "[log][view]") {
+    log_builder log;
+    log.raw_commit(1, "one").raw_commit(1, "two");
+    const built_commit last = log.last();
+    auto bytes = log.newest().bytes;
+    const std::vector<std::byte> again(
+        bytes.begin() + static_cast<std::ptrdiff_t>(last.position_bytes), bytes.end());
+    bytes.insert(bytes.end(), again.begin(), again.end());
+    reading_world machine;
+    log.write_segments_to(machine.disk(), log_path);
+    machine.disk().write_file(segment_path(log_path, log_offset{0}), bytes);
+    log_view view = machine.open();
+    std::string seen;
+    const walk_callback visit = [&](const walk_item& item) {
+        seen += "scdDupa"[static_cast<std::size_t>(item.what)];
+        return true;
+    };
+    CHECK(*machine.finish<void>([&](auto token) { view.async_walk(visit, std::move(token)); }));
+    CHECK(seen == "sccd");
+}
+
 TEST_CASE("a written index is found and used again", "[log][index]") {
     reading_world machine;
     const log_builder log = many_commits(1, 40);
