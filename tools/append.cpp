@@ -231,7 +231,12 @@ exit_code report_outcome(const append_options& options, const log& target,
                                       "before it are stored)");
             return exit_code::error;
         }
-        return fail("append", line, lines.error(), target.failure_cause());
+        // Refused for want of space, nothing of this line was written: the rest can follow later.
+        const bool can_go_on = lines.error() == errc::no_space;
+        print_error("append", describe_error(line, lines.error(), target.failure_cause()) +
+                                  (can_go_on ? ", with this line first; those before it are stored"
+                                             : "; the lines before it are stored"));
+        return to_exit_code(lines.error());
     }
     if (lines.output_error()) {
         print_error("append",
@@ -285,12 +290,11 @@ void add_append_command(CLI::App& app, chosen_command& chosen) {
     CLI::App* verb =
         app.add_subcommand("append", "Append the lines of standard input, one record a line");
     verb->add_option("DIR", options->directory, "Directory of the log; created when missing")
-        ->required();
-    add_size_option(*verb, "--segment-size", options->segment_size_bytes,
-                    "Bytes a segment file may have [64M]");
-    verb->add_option("--iodepth", options->iodepth, "Records in flight at most")
-        ->capture_default_str()
-        ->check(CLI::Range(1U, 1U << 20));
+        ->required()
+        ->type_name("");
+    add_segment_size_option(*verb, options->segment_size_bytes);
+    add_number_option(*verb, "--iodepth", options->iodepth, "Records in flight at most [256]",
+                      {1, 1U << 20});
     verb->add_flag("--quiet", options->quiet, "Do not print offsets");
     verb->footer(
         R"(Prints the offset of each record, in order, once the record is on stable

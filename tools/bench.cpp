@@ -13,14 +13,19 @@
 #include "tools/options_text.hpp"
 #include "tools/output.hpp"
 
+#include <caisson/options.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -170,22 +175,18 @@ void add_job_options(CLI::App& verb, bench_options& options) {
         ->transform(CLI::CheckedTransformer(kinds).description(""))
         ->type_name("append|read|open|bare");
     verb.add_option("--directory", options.directory,
-                    "Where fresh logs are made, on the disk to measure")
-        ->capture_default_str();
-    add_size_option(verb, "--bs", options.block_size_bytes, "Payload bytes of an append [128]");
-    verb.add_option("--iodepth", options.iodepth,
-                    "Appends in flight: coroutines that append in a loop")
-        ->capture_default_str()
-        ->check(CLI::Range(1U, 1U << 20));
-    verb.add_option("--numjobs", options.numjobs,
-                    "Engines, each on a thread and with a log of its own")
-        ->capture_default_str()
-        ->check(CLI::Range(1U, 256U));
+                    "Where fresh logs are made, on the disk to measure [.]")
+        ->type_name("DIR");
+    add_size_option(verb, "--bs", options.block_size_bytes, "Payload bytes of an append [128]",
+                    {0, log_options().record_size_bytes_max});
+    add_number_option(verb, "--iodepth", options.iodepth,
+                      "Appends in flight: coroutines that append in a loop [64]", {1, 1U << 20});
+    add_number_option(verb, "--numjobs", options.numjobs,
+                      "Engines, each on a thread and with a log of its own [1]", {1, 256});
     add_duration_option(verb, "--runtime", options.runtime, "How long to append [3s]");
     add_size_option(verb, "--size", options.size_bytes,
                     "Stop after so many payload bytes [no limit; read: 256M]");
-    add_size_option(verb, "--segment-size", options.segment_size_bytes,
-                    "Bytes a segment file may have [64M]");
+    add_segment_size_option(verb, options.segment_size_bytes);
     verb.add_flag("--own-thread", options.own_thread,
                   "Engine on a thread of its own, appends on another");
     verb.add_flag("--keep", options.keep, "Leave the logs where they are");
@@ -194,27 +195,45 @@ void add_job_options(CLI::App& verb, bench_options& options) {
     verb.add_option("--segments", options.segments, "open: sealed segments of each log [10,10000]")
         ->delimiter(',')
         ->type_name("N,N")
-        ->check(CLI::Range(1U, 1'000'000U));
+        ->check(CLI::Range(1U, 1'000'000U).description(""));
 }
 
 void add_comparison_options(CLI::App& verb, bench_options& options) {
     verb.add_flag("--baseline", options.baseline,
                   "Run the bare io_uring loop right after, and print the ratios");
-    verb.add_option("--pairs", options.pairs,
-                    "Pairs of runs; their ratios and the median [1]; implies --baseline")
-        ->check(CLI::Range(1U, 1000U))
-        ->each([&options](const std::string&) { options.baseline = true; });
+    add_number_option(verb, "--pairs", options.pairs,
+                      "Pairs of runs; their ratios and the median [1]; implies --baseline",
+                      {1, 1000});
     add_size_option(verb, "--baseline-bs", options.baseline_block_size_bytes,
-                    "Bytes of a bare write [--bs, rounded up to 4096]");
-    verb.add_option("--baseline-iodepth", options.baseline_iodepth, "Bare writes in flight")
-        ->capture_default_str()
-        ->check(CLI::Range(1U, 4096U));
+                    "Bytes of a bare write [--bs, rounded up to 4096]",
+                    {1, std::uint64_t{1} << 30});
+    add_number_option(verb, "--baseline-iodepth", options.baseline_iodepth,
+                      "Bare writes in flight [1]", {1, 1024});
     verb.add_option_function<std::string>(
             "--output-format",
             [&options](const std::string& form) { options.json = form == "json"; },
             "How results are printed [normal]")
         ->check(CLI::IsMember({"normal", "json"}).description(""))
         ->type_name("normal|json");
+}
+
+/// An option that the chosen job would not look at is a mistake of the user's, not a wish.
+void refuse_what_does_not_apply(const CLI::App& verb, const bench_options& options) {
+    if (options.runtime.count() == 0) {
+        throw CLI::ValidationError("--runtime", "a run takes more than no time");
+    }
+    const auto only_for = [&](const char* option, std::initializer_list<bench_kind> kinds,
+                              const char* names) {
+        if (verb.count(option) > 0 && std::ranges::find(kinds, options.kind) == kinds.end()) {
+            throw CLI::ValidationError(option, std::string("only with --rw=") + names);
+        }
+    };
+    only_for("--log", {bench_kind::read}, "read");
+    only_for("--segments", {bench_kind::open}, "open");
+    only_for("--baseline", {bench_kind::append}, "append");
+    only_for("--pairs", {bench_kind::append}, "append");
+    only_for("--baseline-bs", {bench_kind::append, bench_kind::bare}, "append and --rw=bare");
+    only_for("--baseline-iodepth", {bench_kind::append, bench_kind::bare}, "append and --rw=bare");
 }
 
 }  // namespace
@@ -240,7 +259,9 @@ Examples:
                 --baseline-bs=256K --baseline-iodepth=4
   caisson bench --rw=read --directory=/var/tmp --size=1G --output-format=json
   caisson bench --rw=open --directory=/var/tmp --segments=10,10000)");
-    verb->callback([options, &chosen] {
+    verb->callback([verb, options, &chosen] {
+        refuse_what_does_not_apply(*verb, *options);
+        options->baseline = options->baseline || verb->count("--pairs") > 0;
         chosen = [options] {
             return bench(*options);
         };

@@ -115,7 +115,7 @@ net::awaitable<exit_code> cat(const cat_options& options, engine& machine) {
 void add_cat_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<cat_options>();
     CLI::App* verb = app.add_subcommand("cat", "Print the records of a log");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required();
+    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
     add_range_options(*verb, options->range);
     const std::map<std::string, record_form> forms = {
         {"lines", record_form::lines},

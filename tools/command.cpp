@@ -2,6 +2,7 @@
 
 #include "tools/command.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,8 +10,18 @@
 namespace caisson::tools {
 namespace {
 
+std::string cure_of_no_space() {
+    rlimit limit{};
+    const bool is_limited =
+        ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    return (is_limited ? "raise the file size limit of this process (ulimit -f; it is " +
+                             std::to_string(limit.rlim_cur) + " bytes) or free some space there"
+                       : std::string("free some space there")) +
+           " and run the command again";
+}
+
 // What to do about an error that comes without a story of its own.
-std::string_view cure_of(const error_code& code) noexcept {
+std::string cure_of(const error_code& code) {
     if (code == errc::log_not_found) {
         return "check the path; 'caisson append' creates a log";
     }
@@ -31,7 +42,10 @@ std::string_view cure_of(const error_code& code) noexcept {
         return "nothing was changed; 'caisson verify' lists every finding";
     }
     if (code == condition::no_space) {
-        return "free some space (or raise the file size limit) and run the command again";
+        return cure_of_no_space();
+    }
+    if (code == boost::system::errc::too_many_symbolic_link_levels) {
+        return "put the file itself in place of the symbolic link";
     }
     if (code == boost::system::errc::read_only_file_system ||
         code == boost::system::errc::permission_denied) {
@@ -55,7 +69,7 @@ exit_code to_exit_code(const error_code& code) noexcept {
 std::string describe_error(std::string_view subject, const error_code& code,
                            const std::optional<failure>& story) {
     std::string text = story ? story->message() : code.message();
-    const std::string_view cure = cure_of(code);
+    const std::string cure = cure_of(code);
     if (!cure.empty() && (!story || story->advice().empty())) {
         text += "; ";
         text += cure;
@@ -67,8 +81,11 @@ std::string describe_error(std::string_view subject, const error_code& code,
 }
 
 void print_error(std::string_view verb, std::string_view text) {
-    std::string line = "caisson ";
-    line += verb;
+    std::string line = "caisson";
+    if (!verb.empty()) {
+        line += ' ';
+        line += verb;
+    }
     line += ": ";
     for (const char c : text) {
         line += c == '\n' ? ' ' : c;  // one line, whatever a message holds

@@ -46,7 +46,7 @@ void add_verify_command(CLI::App& app, chosen_command& chosen);
 [[nodiscard]] std::string describe_error(std::string_view subject, const error_code& code,
                                          const std::optional<failure>& story);
 
-/// Writes "caisson VERB: TEXT" as one line to standard error.
+/// Writes "caisson VERB: TEXT" as one line to standard error; "caisson: TEXT" without a verb.
 void print_error(std::string_view verb, std::string_view text);
 
 /// print_error of describe_error; returns the exit code.

@@ -3,6 +3,7 @@
 
 #include "tools/command.hpp"
 #include "tools/json.hpp"
+#include "tools/options_text.hpp"
 #include "tools/output.hpp"
 #include "tools/read_only.hpp"
 
@@ -35,6 +36,10 @@ struct dump_options {
     bool headers_only = false;
     bool json = false;
 };
+
+bool is_backwards(const offset_range& range) {
+    return range.begin && range.end && *range.begin > *range.end;
+}
 
 std::string to_hex(std::uint32_t value) {
     std::array<char, 9> digits;
@@ -190,6 +195,14 @@ net::awaitable<exit_code> dump(const dump_options& options, engine& machine) {
     if (!view) {
         co_return to_exit_code(view.error());
     }
+    // Behind damage there may be more than a view can serve; dump goes on there.
+    if (view.value().facts().tail != tail_state::damaged || is_backwards(options.range)) {
+        if (const exit_code wrong =
+                check_range("dump", options.directory, options.range, view.value());
+            wrong != exit_code::ok) {
+            co_return wrong;
+        }
+    }
     output out(STDOUT_FILENO);
     dumper lines(options, out);
     walk_callback visit = [&lines](const walk_item& item) {
@@ -212,9 +225,9 @@ void add_dump_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<dump_options>();
     CLI::App* verb =
         app.add_subcommand("dump", "List the commits of a log, damaged places included");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required();
+    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
     add_range_options(*verb, options->range);
-    verb->add_option("--limit", options->limit, "Stop after so many commits")->type_name("N");
+    add_number_option(*verb, "--limit", options->limit, "Stop after so many commits", {1});
     verb->add_flag("--headers-only", options->headers_only,
                    "Leave out what the native trailer says");
     verb->add_flag("--json", options->json, "Print one JSON object a line");

@@ -6,6 +6,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -35,16 +38,47 @@ void ignore(int signal_number) {
     std::signal(signal_number, SIG_IGN);
 }
 
+/// Takes the place of standard descriptors that the caller closed: the ring or a segment would get
+/// their numbers, and offsets would be printed into it. What stands there fails every use.
+bool occupy_standard_descriptors() {
+    for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(descriptor, F_GETFD) >= 0) {
+            continue;
+        }
+        const int mode = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+        // The lowest free number is this one: those below it are taken.
+        if (::open("/dev/null", mode) != descriptor) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // CLI11's own message is several lines; scripts and people want one that says what to do.
-int report_usage_error(const CLI::App& app, const CLI::ParseError& problem) {
+int report_usage_error(const CLI::App& app, const CLI::ParseError& problem, const char* first) {
     std::string verb;
     for (const CLI::App* used : app.get_subcommands()) {
         verb = used->get_name();
     }
     const std::string help = verb.empty() ? "caisson --help" : "caisson " + verb + " --help";
-    caisson::tools::print_error(verb.empty() ? "usage" : verb,
-                                std::string(problem.what()) + "; see '" + help + "'");
+    std::string what = problem.what();
+    if (verb.empty() && first == nullptr) {
+        what = "say what to do: 'caisson VERB ...'";
+    } else if (verb.empty() && *first != '-') {
+        what = "there is no verb '" + std::string(first) + "'";
+    }
+    caisson::tools::print_error(verb, what + "; see '" + help + "'");
     return static_cast<int>(exit_code::error);
+}
+
+/// Prints what --help or --version asked for.
+int print_answer(const CLI::App& app, const CLI::ParseError& question) {
+    app.exit(question);
+    if (!std::cout.flush()) {
+        caisson::tools::print_error("", "standard output: it cannot be written to");
+        return static_cast<int>(exit_code::error);
+    }
+    return static_cast<int>(exit_code::ok);
 }
 
 int run(int argc, char** argv) {
@@ -66,7 +100,9 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& outcome) {
         // Help and version arrive as exceptions too.
-        return outcome.get_exit_code() == 0 ? app.exit(outcome) : report_usage_error(app, outcome);
+        return outcome.get_exit_code() == 0
+                   ? print_answer(app, outcome)
+                   : report_usage_error(app, outcome, argc > 1 ? argv[1] : nullptr);
     }
     return static_cast<int>(chosen());
 }
@@ -82,13 +118,16 @@ int main(int argc, char** argv) {
         return 1;
     }
 #endif
+    if (!occupy_standard_descriptors()) {
+        return static_cast<int>(exit_code::error);  // and nowhere to say why
+    }
     ignore(SIGXFSZ);
     ignore(SIGPIPE);
     try {
         return run(argc, argv);
     } catch (const std::exception&
                  problem) {  // out of memory, out of threads: nothing a verb could handle better
-        caisson::tools::print_error("internal error", problem.what());
+        caisson::tools::print_error("", std::string("internal error: ") + problem.what());
         return static_cast<int>(exit_code::error);
     }
 }

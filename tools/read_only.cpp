@@ -2,6 +2,8 @@
 
 #include "tools/read_only.hpp"
 
+#include "tools/options_text.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <csignal>
@@ -10,8 +12,9 @@
 namespace caisson::tools {
 
 void add_range_options(CLI::App& verb, offset_range& range) {
-    verb.add_option("--from", range.begin, "First offset [the log's first]")->type_name("OFFSET");
-    verb.add_option("--to", range.end, "Offset to stop before [the log's end]")
+    add_number_option(verb, "--from", range.begin, "First offset [the log's first]")
+        ->type_name("OFFSET");
+    add_number_option(verb, "--to", range.end, "Offset to stop before [the log's end]")
         ->type_name("OFFSET");
 }
 

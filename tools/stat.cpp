@@ -157,7 +157,7 @@ net::awaitable<exit_code> stat(const stat_options& options, engine& machine) {
 void add_stat_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<stat_options>();
     CLI::App* verb = app.add_subcommand("stat", "Say what a log holds and how it was closed");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required();
+    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
     verb->add_flag("--json", options->json, "Print one JSON object, with the list of segments");
     verb->footer(
         R"(Offsets are half-open: the log holds [begin, end). Records below

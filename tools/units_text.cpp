@@ -19,7 +19,7 @@ struct leading_number {
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-std::optional<leading_number> parse_number(std::string_view text, bool allow_fraction) noexcept {
+std::optional<leading_number> parse_leading(std::string_view text, bool allow_fraction) noexcept {
     leading_number number;
     const char* const end = text.data() + text.size();
     if (text.empty() || !is_digit(text.front())) {
@@ -89,7 +89,7 @@ std::optional<std::uint64_t> nanoseconds_of_unit(std::string_view unit) noexcept
 }  // namespace
 
 std::optional<std::uint64_t> parse_size_bytes(std::string_view text) noexcept {
-    const auto number = parse_number(text, false);
+    const auto number = parse_leading(text, false);
     if (!number) {
         return std::nullopt;
     }
@@ -100,8 +100,13 @@ std::optional<std::uint64_t> parse_size_bytes(std::string_view text) noexcept {
     return number->whole << *shift;
 }
 
+std::optional<std::uint64_t> parse_number(std::string_view text) noexcept {
+    const auto number = parse_leading(text, false);
+    return number && number->rest.empty() ? std::optional(number->whole) : std::nullopt;
+}
+
 std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) noexcept {
-    const auto number = parse_number(text, true);
+    const auto number = parse_leading(text, true);
     if (!number) {
         return std::nullopt;
     }

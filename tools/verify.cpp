@@ -14,6 +14,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -104,18 +105,22 @@ void put_json(output& out, const std::string& directory, const verify_report& re
     put_json_pretty(out, object);
 }
 
+std::string count_of(std::uint64_t count, const char* what) {
+    return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
 void put_text(output& out, const std::string& directory, const verify_report& report) {
     for (const finding& what : report.findings) {
         out.put(std::string(name_of(what.severity)) + ": " + what.found.message() + "\n");
     }
     if (report.findings_dropped != 0) {
-        out.put(std::to_string(report.findings_dropped) + " more findings are not listed\n");
+        out.put(count_of(report.findings_dropped, "more finding") + " not listed\n");
     }
     out.put(directory + ": " + name_of(report.verdict) + ": " + explain(report.verdict) +
             "; offsets [" + std::to_string(report.begin.value()) + ", " +
-            std::to_string(report.end.value()) + "), " + std::to_string(report.segments) +
-            " segments, " + std::to_string(report.commits) + " commits, " +
-            std::to_string(report.bytes_read) + " bytes read\n");
+            std::to_string(report.end.value()) + "), " + count_of(report.segments, "segment") +
+            ", " + count_of(report.commits, "commit") + ", " + count_of(report.bytes_read, "byte") +
+            " read\n");
 }
 
 net::awaitable<exit_code> verify(const verify_command_options& options, engine& machine) {
@@ -151,7 +156,7 @@ net::awaitable<exit_code> verify(const verify_command_options& options, engine& 
 void add_verify_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<verify_command_options>();
     CLI::App* verb = app.add_subcommand("verify", "Check every byte of a log");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required();
+    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
     verb->add_flag("--json", options->json, "Print one JSON object");
     verb->add_flag("--quiet", options->quiet, "Print nothing; the exit code tells");
     verb->footer(

@@ -113,8 +113,9 @@ net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environme
                               create ? "the directory that is to hold the log's does not exist"
                                      : "there is no such directory")
                 .in_file(std::move(path))
-                .advise(
-                    "check the path; a log's directory is made, the directories above it are not");
+                .advise(create ? "check the path; a log's directory is made, the directories above "
+                                 "it are not"
+                               : "check the path");
         }
         if (why == boost::system::errc::not_a_directory) {
             co_return failure(errc::not_a_directory, "not a directory")

@@ -30,6 +30,16 @@ struct log_counters {
     counter poisoned, out_of_space;
 };
 
+/// What to do once a write or sync of the log's data has failed with `why`.
+inline const char* advice_after(error_code why) noexcept {
+    return why == condition::no_space
+               ? "free space (or raise the quota or file size limit), then reopen the log: "
+                 "recovery "
+                 "finds what the disk holds"
+               : "the log takes no more appends; close it, look at the device, and reopen it: "
+                 "recovery finds what the disk holds";
+}
+
 /// The first failure of a log; sticky. `report` at home only, `cause` on any thread.
 class log_health {
 public:

@@ -75,7 +75,7 @@ failure segment_chain::trouble(const char* what, error_code code,
                                const segment_file& segment) const {
     return failure(code, std::string(what) + ": " + code.message())
         .in_file(segment.is_named ? segment.name() : shared_.path + "/spare/" + segment.spare_name)
-        .advise("the log takes no more appends; close it, look at the device, and reopen it");
+        .advise(advice_after(code));
 }
 
 // ---- asking for room

@@ -108,7 +108,12 @@ net::awaitable<detailed<tail_opinion>> judge_tail(segment_cursor& cursor, read_s
 }  // namespace
 
 failure damage_at(const segment_cursor& cursor, const format::scan_event& event) {
-    return failure(damage_code(event.why, cursor.header_error()), describe(event.why))
+    // A newer version is named as such: whoever wrote it can read it, nothing is damaged.
+    const bool is_newer =
+        event.why == scan_end::bad_header && is_newer_version(cursor.header_error());
+    return failure(damage_code(event.why, cursor.header_error()),
+                   is_newer ? "the segment's header: " + cursor.header_error().message()
+                            : std::string(describe(event.why)))
         .in_file(cursor.path())
         .at_byte(event.position_bytes)
         .at_offset(cursor.prefix().next);

@@ -201,13 +201,11 @@ void segment_file::fail(const char* what, int problem, std::uint64_t position_by
     const error_code code = problem == ENOTUNIQ
                                 ? make_error_code(errc::home_on_two_threads)
                                 : error_code(problem, boost::system::system_category());
-    shared_.health.poison(
-        failure(code, std::string(what) + ": " + code.message())
-            .in_file(name())
-            .at_byte(position_bytes)
-            .at_offset(offset)
-            .advise("the log takes no more appends; close it, look at the device, and reopen it: "
-                    "recovery finds what the disk holds"));
+    shared_.health.poison(failure(code, std::string(what) + ": " + code.message())
+                              .in_file(name())
+                              .at_byte(position_bytes)
+                              .at_offset(offset)
+                              .advise(advice_after(code)));
 }
 
 }  // namespace caisson::log_detail

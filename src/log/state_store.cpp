@@ -8,6 +8,7 @@
 #include "format/names.hpp"
 #include "io/await.hpp"
 #include "log/directory.hpp"
+#include "log/log_shared.hpp"
 
 #include <array>
 #include <cstring>
@@ -203,7 +204,7 @@ net::awaitable<detailed<void>> state_store::write_slot(format::log_state changed
         co_return failure(written.error(), "cannot write STATE: " + written.error().message())
             .in_file(path_)
             .at_byte(position)
-            .advise("the log must be opened again before it can be used");
+            .advise(advice_after(written.error()));
     }
     other_ = std::exchange(current_, std::move(changed));
     co_return success();
@@ -220,7 +221,7 @@ net::awaitable<detailed<void>> state_store::sync() {
         poisoned_ = true;
         co_return failure(synced.error(), "cannot sync STATE: " + synced.error().message())
             .in_file(path_)
-            .advise("the log must be opened again before it can be used");
+            .advise(advice_after(synced.error()));
     }
     co_return success();
 }

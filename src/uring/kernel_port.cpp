@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -149,7 +150,7 @@ public:
 
 private:
     int create(const kernel_port_options& options);
-    bool has_opcodes();
+    int probe_opcodes();
     void register_tables(const kernel_port_options& options);
 
     io_uring ring_{};
@@ -187,13 +188,23 @@ int kernel_port::create(const kernel_port_options& options) {
     return result;
 }
 
-bool kernel_port::has_opcodes() {
-    const std::unique_ptr<io_uring_probe, void (*)(io_uring_probe*)> probe(
-        ::io_uring_get_probe_ring(&ring_), ::io_uring_free_probe);
-    // Null before 5.6, which also lacks IORING_OP_READ and IORING_OP_WRITE.
-    return probe && std::ranges::all_of(needed_opcodes, [&](auto code) {
-               return ::io_uring_opcode_supported(probe.get(), code) != 0;
-           });
+int kernel_port::probe_opcodes() {
+    // liburing's io_uring_get_probe_ring says nothing but no: a filter that forbids the call and a
+    // kernel that does not know it need different cures.
+    constexpr unsigned opcodes_max = 256;
+    const auto bytes = sizeof(io_uring_probe) + opcodes_max * sizeof(io_uring_probe_op);
+    const std::unique_ptr<void, void (*)(void*)> memory(std::calloc(1, bytes), std::free);
+    auto* const probe = static_cast<io_uring_probe*>(memory.get());
+    if (probe == nullptr) {
+        return -ENOMEM;
+    }
+    // EINVAL before 5.6, which also lacks IORING_OP_READ and IORING_OP_WRITE.
+    if (const int asked = ::io_uring_register_probe(&ring_, probe, opcodes_max); asked < 0) {
+        return asked;
+    }
+    const bool has_all = std::ranges::all_of(
+        needed_opcodes, [&](auto code) { return ::io_uring_opcode_supported(probe, code) != 0; });
+    return has_all ? 0 : -EOPNOTSUPP;
 }
 
 void kernel_port::register_tables(const kernel_port_options& options) {
@@ -227,9 +238,9 @@ int kernel_port::set_up(const kernel_port_options& options, const char*& failed_
     if (const int created = create(options); created < 0) {
         return created;
     }
-    failed_call = "the probe of io_uring";
-    if (!has_opcodes()) {
-        return -EOPNOTSUPP;
+    failed_call = "the probe of io_uring (io_uring_register)";
+    if (const int probed = probe_opcodes(); probed < 0) {
+        return probed;
     }
     // A filter may allow the setup and forbid the rest. An empty enter of a disabled ring is
     // refused with EBADFD when it gets through, so a forbidden one is found here and not at the

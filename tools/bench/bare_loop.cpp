@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
-#include <system_error>
 #include <vector>
 
 #include <fcntl.h>
@@ -144,8 +143,8 @@ public:
         }
     }
 
-    /// 0 or an errno.
-    int set_up(const std::string& directory, std::string& flags);
+    /// Both: 0 or an errno, with `result.failed_call` telling whose.
+    int set_up(const std::string& directory, bare_loop_result& result);
     int run(bare_loop_result& result);
 
 private:
@@ -165,7 +164,7 @@ private:
     std::uint64_t next_block_ = 0;
 };
 
-int loop::set_up(const std::string& directory, std::string& flags) {
+int loop::set_up(const std::string& directory, bare_loop_result& result) {
     buffers_ = aligned_buffer::allocate(std::size_t{block_bytes_} * depth_, block_multiple_bytes);
     if (!buffers_) {
         return ENOMEM;
@@ -175,6 +174,8 @@ int loop::set_up(const std::string& directory, std::string& flags) {
         return failed;
     }
     const unsigned entries = std::bit_ceil(depth_);
+    std::string& flags = result.flags;
+    result.failed_call = "io_uring_setup";
     flags = "SINGLE_ISSUER|DEFER_TASKRUN";
     int created = ::io_uring_queue_init(entries, &ring_,
                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
@@ -192,6 +193,7 @@ int loop::set_up(const std::string& directory, std::string& flags) {
     has_buffer_slot_ = ::io_uring_register_buffers(&ring_, &memory, 1) == 0;
     flags += has_file_slot_ ? ", registered file" : ", plain file";
     flags += has_buffer_slot_ ? ", registered buffer" : ", plain buffer";
+    result.failed_call = "";
     return 0;
 }
 
@@ -223,6 +225,7 @@ int loop::run(bare_loop_result& result) {
     while (in_flight > 0) {
         const int submitted = ::io_uring_submit_and_wait(&ring_, 1);
         if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN) {
+            result.failed_call = "io_uring_enter";
             return -submitted;
         }
         seen_ns = now_ns();
@@ -268,12 +271,9 @@ bare_loop_result run_bare_loop(const bare_loop_options& options) {
     const std::uint32_t blocks = std::max<std::uint32_t>(
         1, (options.block_bytes + block_multiple_bytes - 1) / block_multiple_bytes);
     loop bare(options, blocks * block_multiple_bytes);
-    int failed = bare.set_up(options.directory, result.flags);
-    if (failed == 0) {
-        failed = bare.run(result);
-    }
-    if (failed != 0) {
-        result.error = std::generic_category().message(failed);
+    result.error_number = bare.set_up(options.directory, result);
+    if (result.error_number == 0) {
+        result.error_number = bare.run(result);
     }
     return result;
 }

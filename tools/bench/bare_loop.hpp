@@ -21,7 +21,8 @@ public:
 };
 
 struct bare_loop_result {
-    std::string error;  ///< empty on success
+    int error_number = 0;          ///< an errno; 0: success
+    const char* failed_call = "";  ///< of io_uring, or empty: the file's preparation failed
     /// what the ring got: setup flags, registered file and buffer
     std::string flags;
     std::uint64_t writes = 0;

@@ -4,8 +4,11 @@
 
 #include "tools/bench/bare_loop.hpp"
 
+#include "uring/kernel_port.hpp"
+
 #include <algorithm>
 #include <chrono>
+#include <string>
 
 namespace caisson::tools {
 namespace {
@@ -24,10 +27,17 @@ detailed<bare_figures> run_baseline(const bench_options& options, const std::str
     how.region_bytes = std::max(region_bytes, region_bytes_min);
     how.runtime_seconds = std::chrono::duration<double>(options.runtime).count();
     const bench::bare_loop_result got = bench::run_bare_loop(how);
-    if (!got.error.empty()) {
-        return failure(errc::uring_unavailable, "the bare loop failed: " + got.error)
+    if (got.error_number != 0) {
+        if (*got.failed_call != '\0') {
+            return uring::explain_unavailable(got.error_number, got.failed_call);
+        }
+        const error_code why(got.error_number, boost::system::system_category());
+        return failure(why, "the bare loop cannot use a file of " +
+                                std::to_string(how.region_bytes) + " bytes: " + why.message())
             .in_file(directory)
-            .advise("run without --baseline, or put --directory on a disk that takes direct I/O");
+            .advise(why == condition::no_space
+                        ? "free space, or raise the file size limit (ulimit -f)"
+                        : "put --directory on a disk that takes direct I/O");
     }
     bare_figures figures;
     figures.writes = got.writes;

@@ -3,8 +3,8 @@
 
 usage: count_tests.py TESTLOG_JSON MESON_STATUS [RESULTS_FILE]
 
-A Catch2 program counts as its test cases, any other test as one. Appends "passed failed skipped" to RESULTS_FILE,
-prints what was skipped and why, and exits with 1 if anything failed.
+A Catch2 program and a script of Python's unittest count as their test cases, any other test as one. Appends
+"passed failed skipped" to RESULTS_FILE, prints what was skipped and why, and exits with 1 if anything failed.
 """
 
 import json
@@ -14,15 +14,24 @@ import sys
 
 ALL_PASSED = re.compile(r"All tests passed \([\d,]+ assertions? in (\d+) test cases?\)")
 SOME_FAILED = re.compile(r"^test cases:(.*)$", re.MULTILINE)
+UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED)(?: \((.*)\))?$", re.MULTILINE)
 SKIP_REASON = re.compile(r"^.*(?:SKIPPED:|skipped:).*(?:\n(?!\.\.\.|---|===).*){0,3}", re.MULTILINE)
 
 
 def count(test):
     """(passed, failed, skipped) of one entry of the log."""
     output = test.get("stdout") or ""
+    # Python's own summary is printed to standard error.
+    found = UNITTEST_RAN.search(test.get("stderr") or "")
     failed = test["result"] not in ("OK", "EXPECTEDFAIL", "SKIP")
     if test["result"] == "SKIP":
         return 0, 0, 1
+    if found:
+        by_kind = {kind: int(number) for kind, number in re.findall(r"(\w+)=(\d+)", found[2] or "")}
+        broken = by_kind.get("failures", 0) + by_kind.get("errors", 0)
+        skipped = by_kind.get("skipped", 0)
+        # Failed subtests are counted each, so that there may be more of them than tests.
+        return max(int(found[1]) - broken - skipped, 0), max(broken, int(failed)), skipped
     if found := ALL_PASSED.search(output):
         return (int(found[1]), 0, 0) if not failed else (int(found[1]), 1, 0)
     if found := SOME_FAILED.search(output):

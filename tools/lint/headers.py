@@ -14,14 +14,13 @@ import sys
 import tree
 
 FIRST_INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]', re.MULTILINE)
-SEARCHED = ("include", "src", "test")
+# Where includes are looked up, as the build does: the command's headers are named from the root, "tools/thing.hpp".
+SEARCHED = ("include", "src", "test", ".")
 
 
 def include_name(path):
     """How other files name this header."""
-    if path.parts[0] in SEARCHED:
-        return path.relative_to(path.parts[0]).as_posix()
-    return path.name
+    return path.relative_to(path.parts[0] if path.parts[0] in SEARCHED else ".").as_posix()
 
 
 def proven_by_the_build():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import signal
 import struct
 import subprocess
@@ -9,7 +10,7 @@ import threading
 import time
 import unittest
 
-from command_case import CAISSON, CommandCase, ERROR, OK, SOURCE_ROOT, TORN_TAIL
+from command_case import CAISSON, CommandCase, ERROR, OK, SOURCE_ROOT, TORN_TAIL, run_tests
 
 
 class RoundTrip(CommandCase):
@@ -286,6 +287,32 @@ class LiveWriter(CommandCase):
         self.assertTrue(json.loads(self.caisson("stat", self.log, "--json").out)["closed_cleanly"])
 
 
+class Terminal(CommandCase):
+    def verify_on_a_terminal(self, *arguments):
+        """What a terminal shows on standard error."""
+        ours, theirs = pty.openpty()
+        done = subprocess.run([CAISSON, "verify", self.log, *arguments], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=theirs, timeout=60)
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:
+            pass  # how a terminal whose other end is gone says that it is empty
+        os.close(ours)
+        self.assertEqual(done.returncode, OK)
+        return shown.decode()
+
+    def test_verify_shows_how_far_it_is_and_leaves_an_empty_line(self):
+        self.append(b"".join(b"%d %s\n" % (i, b"p" * 1000) for i in range(5000)), "--quiet")
+        shown = self.verify_on_a_terminal()
+        self.assertRegex(shown, r"\r\[#*\.*\] +\d+%  \d+ MiB, \d+ MiB/s ")
+        self.assertTrue(shown.endswith("\r\x1b[K"), repr(shown))
+        self.assertEqual(self.verify_on_a_terminal("--quiet"), "")
+        self.assertEqual(self.verify_on_a_terminal("--json"), "")
+
+
 class Killed(CommandCase):
     def test_after_sigkill_the_log_is_a_prefix_that_holds_everything_acknowledged(self):
         lines = [b"line %d %s\n" % (i, b"t" * (i % 97)) for i in range(300_000)]
@@ -319,4 +346,4 @@ class Killed(CommandCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    run_tests()

@@ -2,9 +2,8 @@
 
 import json
 import os
-import unittest
 
-from command_case import CommandCase, ERROR, OK
+from command_case import CommandCase, ERROR, OK, run_tests
 
 
 class Bench(CommandCase):
@@ -71,10 +70,52 @@ class Bench(CommandCase):
         self.bench("--runtime", "50ms", "--baseline")
         self.assertEqual(os.listdir(self.scratch), [])
 
+    def test_the_bare_loop_alone_reports_with_the_keys_of_fio(self):
+        document = self.bench("--rw", "bare", "--runtime", "100ms", "--baseline-bs", "8K", "--baseline-iodepth", "2")
+        write = document["jobs"][0]["write"]
+        self.assertAlmostEqual(write["bw_bytes"] / (write["iops"] * 8192), 1, places=2)
+        self.assertLessEqual(write["clat_ns"]["percentile"]["50.000000"], write["clat_ns"]["max"])
+
+    def test_people_are_told_the_same_in_words(self):
+        for arguments, words in (
+            (("--runtime", "50ms", "--bs", "1K", "--iodepth", "2"), ("append: bs=1024", "ours: ", "p50", "p99.9")),
+            (("--runtime", "50ms", "--pairs", "2"), ("bare: ", "median")),
+            (("--rw", "bare", "--runtime", "50ms"), ("bare io_uring loop", "O_DIRECT")),
+            (("--rw", "read", "--size", "1M"), ("disk", "memory")),
+            (("--rw", "open", "--segments", "2,3"), ("2 ", "3 ")),
+        ):
+            with self.subTest(arguments=arguments):
+                done = self.caisson("bench", "--directory", self.scratch, *arguments)
+                self.assertEqual((done.code, done.err), (OK, ""))
+                for word in words:
+                    self.assertIn(word, done.text)
+
+    def test_a_log_of_somebody_elses_is_replayed_and_stays_as_it_is(self):
+        self.append(b"".join(b"%d\n" % i for i in range(1000)), "--quiet")
+        before = self.contents()
+        document = self.bench("--rw", "read", "--log", self.log)
+        self.assertEqual(document["caisson"]["records"], 1000)
+        self.assertEqual(self.contents(), before)
+
+    def test_an_option_that_the_job_would_not_look_at_is_refused(self):
+        for arguments, words in (
+            (("--log", "x"), ("--log", "--rw=read")),
+            (("--rw", "read", "--pairs", "5"), ("--pairs", "--rw=append")),
+            (("--rw", "open", "--baseline"), ("--baseline", "--rw=append")),
+            (("--rw", "bare", "--segments", "5"), ("--segments", "--rw=open")),
+            (("--rw", "read", "--baseline-bs", "4K"), ("--baseline-bs", "--rw=append")),
+            (("--runtime", "0"), ("--runtime", "time")),
+            (("--bs", "17M"), ("--bs", "17M", str(16 << 20))),
+        ):
+            with self.subTest(arguments=arguments):
+                self.expect_error(self.caisson("bench", "--directory", self.scratch, *arguments), ERROR,
+                                  "caisson bench --help", *words)
+                self.assertEqual(os.listdir(self.scratch), [])
+
     def test_a_directory_that_is_not_there_is_named(self):
         done = self.caisson("bench", "--directory", self.log)
         self.expect_error(done, ERROR, self.log, "--directory")
 
 
 if __name__ == "__main__":
-    unittest.main()
+    run_tests()

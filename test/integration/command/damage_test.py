@@ -3,9 +3,8 @@
 import json
 import os
 import struct
-import unittest
 
-from command_case import CommandCase, DAMAGE, OK, TORN_TAIL
+from command_case import CommandCase, DAMAGE, OK, TORN_TAIL, run_tests
 
 
 class Damaged(CommandCase):
@@ -156,4 +155,4 @@ class Torn(CommandCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    run_tests()

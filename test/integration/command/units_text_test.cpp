@@ -10,6 +10,7 @@
 
 using namespace std::chrono_literals;
 using caisson::tools::parse_duration;
+using caisson::tools::parse_number;
 using caisson::tools::parse_size_bytes;
 
 TEST_CASE("a size is a number of bytes with an optional binary unit", "[tools]") {
@@ -33,6 +34,17 @@ TEST_CASE("what is no size, or does not fit, is refused", "[tools]") {
           "18446744073709551616", "16777216T", "18014398509481984K"}) {
         INFO('"' << text << '"');
         CHECK_FALSE(parse_size_bytes(text).has_value());
+    }
+}
+
+TEST_CASE("a number is digits that fit, without a sign", "[tools]") {
+    CHECK(parse_number("0") == 0);
+    CHECK(parse_number("007") == 7);
+    CHECK(parse_number("18446744073709551615") == ~std::uint64_t{0});
+    for (const char* text :
+         {"", "-1", "+1", " 1", "1 ", "1K", "1.0", "1e3", "0x10", "18446744073709551616"}) {
+        INFO('"' << text << '"');
+        CHECK_FALSE(parse_number(text).has_value());
     }
 }
 
