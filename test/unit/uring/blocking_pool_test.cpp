@@ -167,15 +167,19 @@ TEST_CASE("an abandoned pool does not wait for a thread that is stuck", "[uring]
     pool_operation op;
     auto release = std::make_shared<std::promise<void>>();
     auto left = std::make_shared<std::promise<void>>();
+    auto entered = std::make_shared<std::promise<void>>();
     std::future<void> has_left = left->get_future();
     {
         io::blocking_pool pool(home.get_executor());
-        pool.start(
-            op, [release, left, held = release->get_future().share()]() noexcept -> std::int64_t {
-                held.wait();
-                left->set_value();
-                return 7;
-            });
+        pool.start(op,
+                   [release, left, entered,
+                    held = release->get_future().share()]() noexcept -> std::int64_t {
+                       entered->set_value();
+                       held.wait();
+                       left->set_value();
+                       return 7;
+                   });
+        entered->get_future().wait();  // a job that has not begun is dropped instead
         pool.wait(std::chrono::milliseconds(1));
         pool.abandon();
     }
