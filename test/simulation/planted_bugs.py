@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 NAMES = Path(__file__).resolve().parents[2] / "src" / "base" / "planted_names.hpp"
@@ -35,11 +36,12 @@ def main():
     if status != 0:
         missed.append("none (a history without a bug was judged illegal)")
     bugs = re.findall(r'\{"(\w+)", planted_bug::', NAMES.read_text())
-    for bug in bugs:
-        status, line = run(chosen.simulate, "--seeds", str(chosen.seeds), "--bug", bug)
-        if status == 0:
-            missed.append(bug)
-        print(f"{bug:30} {'MISSED' if status == 0 else line[:150]}", flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcomes = pool.map(lambda bug: run(chosen.simulate, "--seeds", str(chosen.seeds), "--bug", bug), bugs)
+        for bug, (status, line) in zip(bugs, outcomes):
+            if status == 0:
+                missed.append(bug)
+            print(f"{bug:30} {'MISSED' if status == 0 else line[:150]}", flush=True)
     print(f"{len(bugs) - len(missed)} of {len(bugs)} planted bugs caught within {chosen.seeds} seeds")
     for bug in missed:
         print(f"not caught: {bug}", file=sys.stderr)

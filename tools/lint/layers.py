@@ -85,6 +85,8 @@ def check_library(layer, angled):
 
 
 def check_private(path, quoted, angled):
+    if path.parent.name == "pch":  # precompiled for several layers
+        return f'it includes "{quoted}" of ours' if quoted else None
     layer = layer_of_source(path)
     if layer not in LEVEL:
         return f"{path.parts[1]} is no layer"

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -285,6 +286,28 @@ class LiveWriter(CommandCase):
         self.assertIn("standard output", process.stderr.read().decode())
         self.assertTrue(self.cat().startswith(b"a\n"))
         self.assertTrue(json.loads(self.caisson("stat", self.log, "--json").out)["closed_cleanly"])
+
+
+class Readme(CommandCase):
+    def test_its_commands_work_as_printed(self):
+        with open(os.path.join(SOURCE_ROOT, "README.md"), encoding="utf-8") as file:
+            blocks = [text for language, text in re.findall(r"^```(\w*)\n(.*?)^```$", file.read(),
+                                                            re.MULTILINE | re.DOTALL) if not language]
+        lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines() if "caisson " in line]
+        self.assertGreater(len(lines), 6)
+        os.mkdir(os.path.join(self.scratch, "bin"))
+        os.symlink(os.path.abspath(CAISSON), os.path.join(self.scratch, "bin", "caisson"))
+        printed = {}
+        for line in sorted(lines, key=lambda line: "append" not in line):
+            # A line about speed is shortened; and it measures where the tests write.
+            short = " --runtime=20ms --directory=" + self.scratch if "bench" in line else ""
+            line = line.replace(" --directory=/var/tmp", short)
+            done = subprocess.run(["sh", "-c", line], cwd=self.scratch, capture_output=True, timeout=60, env={
+                **os.environ, "PATH": os.path.join(self.scratch, "bin") + ":" + os.environ["PATH"]})
+            self.assertEqual((done.returncode, done.stderr), (OK, b""), line)
+            printed[line.partition("caisson ")[2].split()[0]] = done.stdout
+        self.assertEqual((printed["append"], printed["cat"]), (b"0\n1\n", b"two\n"))
+        self.assertIn(b"median", printed["bench"])
 
 
 class Terminal(CommandCase):
