@@ -272,8 +272,8 @@ io::task<bool> directory_source::clean_mark_contradicts(log_offset segment, std:
                                                         std::optional<std::uint32_t> last_crc) {
     BOOST_OUTCOME_CO_TRYV(co_await read_state());
     const auto mark = state_.current ? state_.current->mark : std::optional<format::clean_mark>{};
-    co_return mark &&
-        mark->segment_begin == segment&& is_mark_contradicted(*mark, end_bytes, last_crc);
+    co_return mark && (mark->segment_begin == segment) &&
+        is_mark_contradicted(*mark, end_bytes, last_crc);
 }
 
 }  // namespace caisson::log_detail

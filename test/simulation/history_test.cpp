@@ -1,5 +1,5 @@
-// A short run of whole histories in the suite; `simulate` runs the long ones. CAISSON_HISTORIES: how
-// many; sanitized builds take several times as long for each.
+// A short run of whole histories in the suite; `simulate` runs the long ones. CAISSON_HISTORIES:
+// how many; sanitized builds take several times as long for each.
 
 #include "simulation/history.hpp"
 
