@@ -99,6 +99,7 @@ search_event damage_search::next(const byte_window& window) noexcept {
         is_ended_ = true;
         return event;
     }
+    checkpoints_.clear();
     event.step = search_step::need_bytes;
     event.need = {position_bytes_, 2 * reach_bytes()};
     return event;
@@ -147,8 +148,8 @@ const std::byte* damage_search::next_plausible(const std::byte* from, const std:
     return stop;
 }
 
-std::optional<damage_search::candidate> damage_search::test(
-    std::span<const std::byte> bytes) const noexcept {
+/// The size of the commit that may begin here.
+std::optional<std::uint64_t> damage_search::test(std::span<const std::byte> bytes) const noexcept {
     const commit_header header = decode_commit_header(bytes, params_.version);
     const std::uint64_t begin = header.begin.value();
     const std::uint64_t size_bytes =
@@ -170,68 +171,46 @@ std::optional<damage_search::candidate> damage_search::test(
             trailer[at::trailer_version_at] != std::byte{at::trailer_version}) {
             return std::nullopt;
         }
-        return candidate{size_bytes, true};
     }
-    const auto behind = bytes.subspan(static_cast<std::size_t>(size_bytes));
-    if (behind.size() < header_bytes) {
-        // the end of the file: only the last window has so little behind a commit
-        return candidate{size_bytes, true};
-    }
-    const commit_header successor = decode_commit_header(behind, params_.version);
-    const bool is_followed =
-        successor.begin == header.begin + header.record_count && successor.record_count > 0;
-    const auto successor_header = behind.first(header_bytes);
-    const bool is_followed_by_zeros =
-        find_nonzero(successor_header.data(), successor_header.data() + header_bytes) ==
-        successor_header.data() + header_bytes;
-    return candidate{size_bytes, is_followed || is_followed_by_zeros};
+    return size_bytes;
 }
 
-bool damage_search::is_valid(const candidate& what, const byte_window& window) noexcept {
-    const std::uint64_t begin = position_bytes_;
-    const std::uint64_t end = begin + what.size_bytes - layout::checksum_bytes;
-    const auto bytes_between = [&](std::uint64_t from, std::uint64_t to) {
-        return window.from(from).first(static_cast<std::size_t>(to - from));
-    };
-    const auto known =
-        std::find_if(known_ends_.begin(), known_ends_.end(), [&](const known_end& each) {
-            return each.end_bytes == end && window.position_bytes <= each.begin_bytes;
-        });
-    const bool is_known = known != known_ends_.end();
-    const std::uint64_t cost_bytes = is_known ? begin - known->begin_bytes : end - begin;
-    if (!is_affordable(cost_bytes, what.is_strong)) {
-        return false;
-    }
-    std::uint32_t crc = 0;
-    if (is_known) {
-        // crc(a b) = crc(a 0...0) ^ crc(b), with as many zeros as b is long; solved for crc(b).
-        const std::uint32_t crc_between = crc32c(bytes_between(known->begin_bytes, begin));
-        crc = known->crc ^ crc32c_combine(crc_between, 0, end - begin);
-    } else {
-        crc = crc32c(bytes_between(begin, end));
-    }
-    if (crc == load_le<std::uint32_t>(window.from(end).data())) {
-        return true;
-    }
-    vain_bytes_[what.is_strong ? 1 : 0] += cost_bytes;
-    if (is_known) {
-        *known = {begin, end, crc};
-    } else {
-        known_ends_[known_ends_next_] = {begin, end, crc};
-        known_ends_next_ = (known_ends_next_ + 1) % known_ends_max;
-    }
-    return false;
+bool damage_search::is_valid(std::uint64_t size_bytes, const byte_window& window) noexcept {
+    const std::uint64_t end = position_bytes_ + size_bytes - layout::checksum_bytes;
+    return checksum(window, position_bytes_, end) ==
+           load_le<std::uint32_t>(window.from(end).data());
 }
 
-bool damage_search::is_affordable(std::uint64_t cost_bytes, bool is_strong) noexcept {
-    const std::uint64_t passed_bytes = position_bytes_ - from_position_bytes_;
-    const std::uint64_t budget_bytes =
-        vain_bytes_per_byte * passed_bytes + 2 * params_.commit_size_bytes_max;
-    if (vain_bytes_[is_strong ? 1 : 0] + cost_bytes <= budget_bytes) {
-        return true;
+std::uint32_t damage_search::checksum(const byte_window& window, std::uint64_t from,
+                                      std::uint64_t to) noexcept {
+    const std::uint64_t size_bytes = to - from;
+    if (size_bytes <= 2 * checkpoint_bytes) {
+        checksummed_bytes_ += size_bytes;
+        return crc32c(window.from(from).first(static_cast<std::size_t>(size_bytes)));
     }
-    is_exhausted_ = true;
-    return false;
+    // crc(a b) = crc(a 0...0) ^ crc(b), with as many zeros as b is long; solved for crc(b).
+    const std::uint32_t before = checksum_until(window, from);
+    return checksum_until(window, to) ^ crc32c_combine(before, 0, size_bytes);
+}
+
+/// Of the window's bytes before `position_bytes`.
+std::uint32_t damage_search::checksum_until(const byte_window& window,
+                                            std::uint64_t position_bytes) noexcept {
+    const std::uint64_t size_bytes = position_bytes - window.position_bytes;
+    const std::size_t wanted = static_cast<std::size_t>(size_bytes / checkpoint_bytes);
+    if (checkpoints_.empty()) {
+        checkpoints_.push_back(0);
+    }
+    while (checkpoints_.size() <= wanted) {
+        const std::size_t done = (checkpoints_.size() - 1) * checkpoint_bytes;
+        checkpoints_.push_back(
+            crc32c(window.bytes.subspan(done, checkpoint_bytes), checkpoints_.back()));
+        checksummed_bytes_ += checkpoint_bytes;
+    }
+    const std::size_t at = wanted * checkpoint_bytes;
+    checksummed_bytes_ += size_bytes - at;
+    return crc32c(window.bytes.subspan(at, static_cast<std::size_t>(size_bytes) - at),
+                  checkpoints_[wanted]);
 }
 
 }  // namespace caisson::format

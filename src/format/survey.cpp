@@ -69,7 +69,6 @@ std::optional<byte_need> segment_survey::run_search(const byte_window& window) n
         case search_step::end:
             facts_.file_length_bytes = window.end_bytes();
             facts_.first_nonzero_bytes = search_->first_nonzero_bytes();
-            facts_.is_search_exhausted = search_->is_exhausted();
             if (facts_.first_nonzero_bytes) {
                 facts_.tail = tail_content::bytes;
             } else if (facts_.file_length_bytes > facts_.prefix.end_position_bytes) {

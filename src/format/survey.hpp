@@ -44,12 +44,11 @@ struct segment_facts {
     std::optional<later_commit> last_later;
     /// the largest that a later commit's trailer says (native)
     log_offset durable_end_max;
-    bool is_search_exhausted = false;  ///< "no later commit" is then unproven
 
     /// The log ends here without a trace of anything more: nothing, zeros, or leftovers that are
     /// none of this place's.
     [[nodiscard]] bool is_clean_end() const noexcept {
-        return !is_expected_header_at_frontier && later_commits == 0 && !is_search_exhausted;
+        return !is_expected_header_at_frontier && later_commits == 0;
     }
     /// A later commit proves that the record expected at the frontier was once durable here.
     [[nodiscard]] bool is_frontier_proved_durable() const noexcept {

@@ -234,7 +234,6 @@ net::awaitable<detailed<void>> segment_cursor::run_search(format::damage_search&
             continue;
         }
         into.first_nonzero_bytes = search.first_nonzero_bytes();
-        into.is_exhausted = search.is_exhausted();
         co_return success();
     }
 }

@@ -40,7 +40,6 @@ struct search_outcome {
     /// one of them says that the expected offset was durable
     bool is_proof = false;
     std::optional<std::uint64_t> first_nonzero_bytes;
-    bool is_exhausted = false;  ///< nothing was found, but not everything could be tried
 };
 
 /// What is wrong where the scanner stopped, in words.

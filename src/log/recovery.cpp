@@ -45,9 +45,6 @@ later_fact later_fact_of(const segment_scan& scan) noexcept {
     if (scan.is_later_proof) {
         return later_fact::proof;
     }
-    if (scan.is_search_exhausted) {
-        return later_fact::undecided;
-    }
     return scan.later ? later_fact::unproven : later_fact::none;
 }
 

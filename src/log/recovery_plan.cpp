@@ -109,7 +109,7 @@ constexpr segment_row segment_rows[] = {
   {"S-version",         no,     of(hf::foreign_version),any,                      any,                 any,                any,    any,            sv::refuse_header},
   {"S-never-finished",  no,     no_header,              any,                      of(lf::none),        last,               no,     any,            sv::start_anew},
   {"S-header-lost",     no,     no_header,              any,                      of(lf::none),        last,               yes,    any,            sv::refuse_damaged},
-  {"S-header-damaged",  no,     no_header,              any,                      any & ~of(lf::none), last,               any,    any,            sv::refuse_damaged},
+  {"S-header-damaged",  no,     no_header,              any,                      found,               last,               any,    any,            sv::refuse_damaged},
   {"S-older-header",    no,     no_header,              any,                      any,                 any & ~last,        any,    any,            sv::refuse_damaged},
   {"S-epoch",           no,     good,                   of(ef::epoch_backwards),  any,                 any,                any,    any,            sv::refuse_epoch},
   {"S-stranger",        no,     good,                   of(ef::stranger_first),   any,                 any,                any,    any,            sv::refuse_wrong_log},
@@ -127,10 +127,9 @@ constexpr segment_row segment_rows[] = {
   {"S-torn-later",      no,     good,                   may_be_torn,              found,               last,               no,     of(tp::trim),   sv::cut},
   {"S-torn-later-refused",no,   good,                   may_be_torn,              found,               last,               no,     of(tp::refuse), sv::refuse_torn},
   {"S-damaged",         no,     good,                   may_be_torn,              found,               incomplete,         yes,    any,            sv::refuse_damaged},
-  {"S-undecided",       no,     good,                   may_be_torn,              of(lf::undecided),   incomplete,         any,    any,            sv::refuse_damaged},
 // A sink's records come again from its source, whatever was cut; only what it synced itself is a
 // witness there.
-  {"S-sink-behind",     no,     good,                   may_be_torn,              any & ~of(lf::undecided), of(su::beyond_end), no, any,           sv::refuse_gap},
+  {"S-sink-behind",     no,     good,                   may_be_torn,              any,                 of(su::beyond_end), no,     any,            sv::refuse_gap},
 };
 // clang-format on
 

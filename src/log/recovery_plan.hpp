@@ -105,8 +105,7 @@ enum class later_fact : std::uint8_t {
     /// a valid commit of this log at or beyond the expected offset, which proves nothing durable
     /// beyond it
     unproven,
-    proof,      ///< one whose durable_end lies beyond the expected offset
-    undecided,  ///< the search had to give up (raw parts only): nobody may say that nothing follows
+    proof,  ///< one whose durable_end lies beyond the expected offset
 };
 
 /// Where the next segment begins, seen from the end of the good prefix.

@@ -35,9 +35,6 @@ std::string witness_text(const segment_scan& scan, const segment_facts& facts) {
                " (offset " + std::to_string(scan.later->begin.value()) +
                ") proves that records were acknowledged here";
     }
-    if (facts.later == later_fact::undecided) {
-        return "too many false beginnings of commits follow to rule out that valid ones do";
-    }
     if (facts.is_mark_beyond) {
         return "the log was closed cleanly with more in this segment, or with another last commit";
     }

@@ -93,7 +93,6 @@ net::awaitable<detailed<void>> scan_prefix(window_reader& reader, format::scan_p
 struct search_outcome {
     std::optional<later_commit> later;
     bool is_proof = false;
-    bool is_exhausted = false;
 };
 
 net::awaitable<detailed<search_outcome>> search_behind(window_reader& reader,
@@ -124,7 +123,6 @@ net::awaitable<detailed<search_outcome>> search_behind(window_reader& reader,
             break;  // nothing can be found that says more
         }
     }
-    outcome.is_exhausted = search.is_exhausted();
     co_return outcome;
 }
 
@@ -152,7 +150,6 @@ net::awaitable<detailed<void>> look_behind(window_reader& reader, format::scan_p
             scan.later = outcome.later;
         }
         scan.is_later_proof = outcome.is_proof;
-        scan.is_search_exhausted = outcome.is_exhausted;
         if (scan.is_later_proof || search.commit_size_bytes_max == longest_bytes) {
             co_return success();
         }

@@ -77,7 +77,6 @@ struct segment_scan {
     std::uint64_t data_end_bytes = 0;
     std::optional<later_commit> later;  ///< the first one, or the first that proves something
     bool is_later_proof = false;        ///< its durable_end lies beyond the prefix
-    bool is_search_exhausted = false;
     /// the scan could not go on here; everything above is as far as it came
     std::optional<failure> unreadable;
 

@@ -57,8 +57,6 @@ tail_opinion judge_bytes(const segment_cursor& cursor, const format::scan_event&
         opinion.witness = cursor.is_native()
                               ? "a later commit says that this place was acknowledged"
                               : "a valid commit follows";
-    } else if (behind.is_exhausted) {
-        opinion.witness = "the bytes behind it are such that a valid commit cannot be excluded";
     } else if (is_damage_by_itself(cursor, event)) {
         opinion.witness = "no unfinished write looks like this";
     } else if (event.why == scan_end::bad_header) {

@@ -4,7 +4,13 @@
 
 #include "support/recovery_rig.hpp"
 
+#include "base/prng.hpp"
+
 #include <catch2/catch_test_macros.hpp>
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
 
 namespace caisson::test {
 namespace {
@@ -555,6 +561,60 @@ TEST_CASE("a segment that STATE names and that is shorter than a header has lost
     recovery_rig rig;
     rig.put(log);
     expect_refused(rig, errc::damaged, 0, log_offset{0});
+}
+
+TEST_CASE("damage to a real database's segment is trimmed at its end and refused before it",
+          "[log][recovery]") {
+    // Method: noise over the middle or the tail of a raw segment, sometimes cut off behind it. With
+    // a whole commit behind the first damaged one, opening must refuse there; without one it trims.
+    std::ifstream file(CAISSON_SOURCE_DIR
+                       "/test/golden/spacetimedb-v1.2/00000000000000000000.stdb.log",
+                       std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::uint64_t begins[] = {10,      164'965, 165'166, 165'328, 165'490,
+                                    165'670, 165'832, 166'075, 166'240, 166'405};
+    REQUIRE(text.size() == begins[9]);
+    std::uint64_t refusals = 0;
+    for (std::uint64_t seed = 1; seed <= 120; ++seed) {
+        prng random(seed);
+        log_builder log;
+        auto& bytes = log.newest().bytes;
+        bytes.resize(text.size());
+        std::memcpy(bytes.data(), text.data(), text.size());
+        const std::uint64_t at = random.chance(1, 2) ? 10 + random.below(text.size() - 10)
+                                                     : 166'404 - random.below(1'400);
+        const std::uint64_t end = std::min(text.size(), at + 1 + random.below(600));
+        for (std::uint64_t k = at; k < end; ++k) {
+            bytes[k] ^= static_cast<std::byte>(1 + random.below(255));
+        }
+        if (random.chance(1, 3)) {
+            bytes.resize(end);
+        }
+        std::uint64_t hurt = 0;
+        while (begins[hurt + 1] <= at) {
+            ++hurt;
+        }
+        const auto is_whole_behind = [&](std::uint64_t commit) {
+            return begins[commit] >= end && begins[commit + 1] <= bytes.size();
+        };
+        bool has_later = false;
+        for (std::uint64_t commit = hurt + 1; commit < 9; ++commit) {
+            has_later = has_later || is_whole_behind(commit);
+        }
+        format::log_state state = log.running_state();
+        state.native_from = log_offset{1'000};
+        recovery_rig rig;
+        rig.put(log, state);
+        INFO("seed " << seed << ", bytes " << at << " to " << end << " of " << bytes.size());
+        if (has_later) {
+            expect_refused(rig, errc::damaged, begins[hurt], log_offset{hurt});
+            ++refusals;
+        } else {
+            expect_opened(rig, log_offset{hurt}, begins[hurt]);
+        }
+    }
+    CHECK(refusals > 30);
+    CHECK(refusals < 90);
 }
 
 }  // namespace
