@@ -65,9 +65,11 @@ protected:
 ///     thread of the engine's own, for servers whose io_context runs on many. State is touched only
 ///     there. An io_context that a second thread is found running is refused: operations fail with
 ///     errc::home_on_two_threads.
-/// Lifetime: async_close first; the io_context outlives the engine. The destructor without
-///     async_close finishes what was accepted for a short while, then leaks what the kernel still
-///     owns rather than freeing it, and logs it.
+/// Lifetime: async_close first; the io_context outlives the engine. Destroyed without async_close
+///     the engine closes in the background, which needs the io_context to run on (with a thread of
+///     its own the destructor waits for it a short while), and logs it. What the kernel still owns
+///     at close_deadline is leaked rather than freed. Any thread, any handler may destroy it, that
+///     of async_close too.
 /// Thread safety: every member may be called from any thread.
 class engine {
 public:
@@ -117,10 +119,11 @@ public:
                                                                   std::move(directory), report);
     }
 
-    /// Closes every log, then the disk. Idempotent.
+    /// Closes every log and view, then the disk. Idempotent. Opens under way, and what is started
+    /// later, complete with errc::closed, as do the operations of views.
     ///
     /// Errors:       the first failure of a log's close; errc::outcome_unknown past
-    ///               options.close_deadline.
+    ///               options.close_deadline, or when a log was given up before.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<void>)> Token = default_token>
     auto async_close(Token&& token = Token()) {
@@ -131,7 +134,8 @@ public:
     [[nodiscard]] std::string describe() const;
 
 private:
-    explicit engine(std::unique_ptr<engine_detail::engine_core> core) noexcept;
+    friend class engine_detail::engine_core;
+    explicit engine(std::shared_ptr<engine_detail::engine_core> core) noexcept;
 
     struct initiate_open {
         using executor_type = net::any_io_executor;
@@ -178,7 +182,7 @@ private:
     static void start(engine_detail::engine_core& core,
                       engine_detail::shutdown_operation* operation);
 
-    std::unique_ptr<engine_detail::engine_core> core_;
+    std::shared_ptr<engine_detail::engine_core> core_;
 };
 
 }  // namespace caisson

@@ -269,6 +269,9 @@ public:
     /// Steps until `duration_ns` of virtual time are over, or nothing is left; the clock then
     /// stands at that moment.
     void run_for(std::uint64_t duration_ns);
+    /// Time passes and nothing runs: the process is stopped (SIGSTOP, a paused virtual machine).
+    /// What has become due meanwhile is ready at once afterwards.
+    void stand_still(std::uint64_t duration_ns);
     [[nodiscard]] bool idle() const noexcept;
 
     [[nodiscard]] std::uint64_t now_ns() const noexcept;

@@ -28,9 +28,30 @@ detail::operation_node* reversed(detail::operation_node* list) noexcept {
 
 }  // namespace
 
-home_gate::~home_gate() {
-    // Not empty only when the home executor was destroyed, or the simulated machine lost power,
-    // before the drain ran.
+/// The way of a batch. Destroyed unrun, the home executor was destroyed or the simulated machine
+/// lost power: then nothing arrives any more, and what is in the inbox may own this gate.
+class home_gate::drain {
+public:
+    explicit drain(std::shared_ptr<home_gate> gate) noexcept : gate_(std::move(gate)) {}
+    drain(drain&&) noexcept = default;
+    drain& operator=(drain&&) = delete;
+    ~drain() {
+        if (gate_ != nullptr) {
+            gate_->discard_all();
+        }
+    }
+    void operator()() noexcept {
+        const std::shared_ptr<home_gate> gate = std::move(gate_);
+        gate->arrive_all();
+    }
+
+private:
+    std::shared_ptr<home_gate> gate_;
+};
+
+home_gate::~home_gate() { discard_all(); }
+
+void home_gate::discard_all() noexcept {
     detail::operation_node* list = reversed(inbox_.exchange(nullptr, std::memory_order_acquire));
     while (list != nullptr) {
         detail::operation_node* node = std::exchange(list, list->next);
@@ -64,7 +85,7 @@ void home_gate::enter(detail::operation_node& node) {
     } while (!inbox_.compare_exchange_weak(newest, &node, std::memory_order_release,
                                            std::memory_order_relaxed));
     if (newest == nullptr) {
-        net::post(home_, [self = shared_from_this()] { self->arrive_all(); });
+        net::post(home_, drain(shared_from_this()));
     }
 }
 

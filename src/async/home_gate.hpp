@@ -40,7 +40,9 @@ public:
     bool claim_home() noexcept;
 
 private:
+    class drain;
     void arrive_all() noexcept;
+    void discard_all() noexcept;
 
     net::any_io_executor home_;
     std::atomic<detail::operation_node*> inbox_{nullptr};  ///< newest first

@@ -29,7 +29,7 @@ task_group::~task_group() { CAISSON_ASSERT(running_ == 0); }
 
 void task_group::spawn(net::awaitable<void> task) {
     ++running_;
-    net::co_spawn(home_, std::move(task), on_end{this});
+    net::co_spawn(executor_, std::move(task), on_end{this});
 }
 
 net::awaitable<void> task_group::join() {

@@ -2,6 +2,7 @@
 
 #include <caisson/engine.hpp>
 
+#include "async/complete_later.hpp"
 #include "engine/engine_core.hpp"
 
 #include <utility>
@@ -17,15 +18,26 @@ void arrive(detail::operation_node& node, void* target) {
     auto& core = *static_cast<engine_core*>(target);
     auto& operation = static_cast<Operation&>(node);
     if (core.gate().is_violated()) {
-        operation.complete(make_error_code(errc::home_on_two_threads));
+        async::complete_later(core.executor(), operation,
+                              make_error_code(errc::home_on_two_threads));
         return;
     }
     (core.*Arrive)(operation);
 }
 
+template <class Operation, void (engine_core::*Arrive)(Operation&)>
+void send_home(engine_core& core, Operation* operation) {
+    operation->arrive = &arrive<Operation, Arrive>;
+    operation->target = &core;
+    if (!core.gate().is_home()) {
+        operation->travels_with = core.shared_from_this();
+    }
+    core.gate().enter(*operation);
+}
+
 }  // namespace
 
-engine::engine(std::unique_ptr<engine_core> core) noexcept : core_(std::move(core)) {}
+engine::engine(std::shared_ptr<engine_core> core) noexcept : core_(std::move(core)) {}
 engine::engine(engine&&) noexcept = default;
 
 engine::~engine() {
@@ -35,18 +47,19 @@ engine::~engine() {
 }
 
 detailed<engine> engine::on(net::io_context& home, const engine_options& options) {
-    BOOST_OUTCOME_TRY(auto made, engine_detail::make_context_home(home, options));
-    return engine(std::make_unique<engine_core>(std::move(made), options));
+    BOOST_OUTCOME_TRY(
+        auto made, engine_detail::make_context_home(home, engine_detail::make_ring_world(options)));
+    return engine_core::make(std::move(made), options);
 }
 
 detailed<engine> engine::on_own_thread(const engine_options& options) {
-    BOOST_OUTCOME_TRY(auto made, engine_detail::make_thread_home(options));
-    return engine(std::make_unique<engine_core>(std::move(made), options));
+    BOOST_OUTCOME_TRY(auto made,
+                      engine_detail::make_thread_home(engine_detail::make_ring_world(options)));
+    return engine_core::make(std::move(made), options);
 }
 
 engine engine::on(sim::world& world, const engine_options& options) {
-    return engine(
-        std::make_unique<engine_core>(engine_detail::make_simulated_home(world), options));
+    return engine_core::make(engine_detail::make_simulated_home(world), options);
 }
 
 engine::executor_type engine::get_executor() const noexcept { return core_->executor(); }
@@ -58,19 +71,13 @@ const net::any_io_executor& engine::home_of(const engine_core& core) noexcept {
 }
 
 void engine::start(engine_core& core, engine_detail::open_operation* operation) {
-    operation->arrive = &arrive<engine_detail::open_operation, &engine_core::open>;
-    operation->target = &core;
-    core.gate().enter(*operation);
+    send_home<engine_detail::open_operation, &engine_core::open>(core, operation);
 }
 void engine::start(engine_core& core, engine_detail::view_operation* operation) {
-    operation->arrive = &arrive<engine_detail::view_operation, &engine_core::open_view>;
-    operation->target = &core;
-    core.gate().enter(*operation);
+    send_home<engine_detail::view_operation, &engine_core::open_view>(core, operation);
 }
 void engine::start(engine_core& core, engine_detail::shutdown_operation* operation) {
-    operation->arrive = &arrive<engine_detail::shutdown_operation, &engine_core::close>;
-    operation->target = &core;
-    core.gate().enter(*operation);
+    send_home<engine_detail::shutdown_operation, &engine_core::close>(core, operation);
 }
 
 }  // namespace caisson

@@ -45,31 +45,37 @@ public:
     explicit context_home(std::unique_ptr<uring::real_world> world) : world_(std::move(world)) {}
     [[nodiscard]] io::environment& environment() noexcept override { return world_->environment(); }
     [[nodiscard]] std::string describe() const override { return text_of(world_->facts()); }
+    void abandon() noexcept override { world_->abandon(); }
 
 private:
     std::unique_ptr<uring::real_world> world_;
 };
 
-/// Owns the thread. The thread runs until `end`, which is when the engine has closed.
+/// Owns the thread; the thread owns the engine, and with it this home, once that has retired.
 class thread_home final : public home {
 public:
-    static detailed<std::unique_ptr<home>> make(const engine_options& options) {
+    static detailed<std::unique_ptr<home>> make(const world_maker& make_world) {
         auto made = std::make_unique<thread_home>();
-        BOOST_OUTCOME_TRY(made->world_,
-                          uring::real_world::create(made->context_, ring_options(options)));
+        BOOST_OUTCOME_TRY(made->world_, make_world(made->context_));
         made->description_ = text_of(made->world_->facts()) + ", own thread";
         made->guard_.emplace(made->context_.get_executor());
-        made->ended_ = made->has_ended_.get_future();
-        made->thread_ = std::thread([self = made.get()] {
+        std::promise<void> has_ended;
+        made->ended_ = has_ended.get_future().share();
+        made->thread_ = std::thread([self = made.get(), ended = std::move(has_ended)]() mutable {
             pthread_setname_np(pthread_self(), "caisson");
             self->context_.run();
-            self->has_ended_.set_value();
+            {
+                const std::shared_ptr<void> engine = std::move(self->retired_);
+            }
+            ended.set_value();  // nothing of `self` is touched here: it may be gone
         });
         return std::unique_ptr<home>(std::move(made));
     }
 
     ~thread_home() override {
-        if (thread_.joinable()) {
+        if (thread_.get_id() == std::this_thread::get_id()) {
+            thread_.detach();
+        } else if (thread_.joinable()) {  // never given to an engine
             guard_.reset();
             thread_.join();
         }
@@ -77,23 +83,20 @@ public:
 
     [[nodiscard]] io::environment& environment() noexcept override { return world_->environment(); }
     [[nodiscard]] std::string describe() const override { return description_; }
-    [[nodiscard]] bool is_own_thread() const noexcept override { return true; }
-    void end() override { guard_.reset(); }
-    bool join() override {
-        if (ended_.wait_for(std::chrono::seconds(2)) != std::future_status::ready) {
-            return false;
-        }
-        thread_.join();
-        return true;
+    void abandon() noexcept override { world_->abandon(); }
+    void retire(std::shared_ptr<void> engine) noexcept override {
+        retired_ = std::move(engine);
+        guard_.reset();
     }
+    [[nodiscard]] std::shared_future<void> thread_ended() const override { return ended_; }
 
 private:
     net::io_context context_{1};
     std::unique_ptr<uring::real_world> world_;
     std::string description_;
     std::optional<net::executor_work_guard<net::io_context::executor_type>> guard_;
-    std::promise<void> has_ended_;
-    std::future<void> ended_;
+    std::shared_future<void> ended_;
+    std::shared_ptr<void> retired_;  ///< home only
     std::thread thread_;
 };
 
@@ -110,13 +113,19 @@ private:
 }  // namespace
 
 detailed<std::unique_ptr<home>> make_context_home(net::io_context& context,
-                                                  const engine_options& options) {
-    BOOST_OUTCOME_TRY(auto world, uring::real_world::create(context, ring_options(options)));
+                                                  const world_maker& make_world) {
+    BOOST_OUTCOME_TRY(auto world, make_world(context));
     return std::unique_ptr<home>(std::make_unique<context_home>(std::move(world)));
 }
 
-detailed<std::unique_ptr<home>> make_thread_home(const engine_options& options) {
-    return thread_home::make(options);
+detailed<std::unique_ptr<home>> make_thread_home(const world_maker& make_world) {
+    return thread_home::make(make_world);
+}
+
+world_maker make_ring_world(const engine_options& options) {
+    return [chosen = ring_options(options)](net::io_context& context) {
+        return uring::real_world::create(context, chosen);
+    };
 }
 
 std::unique_ptr<home> make_simulated_home(sim::world& world) {

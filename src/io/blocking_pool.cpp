@@ -149,7 +149,7 @@ void blocking_pool::run_thread(std::shared_ptr<state> shared) {
 
 void blocking_pool::finish_jobs(const std::shared_ptr<state>& shared) {
     // One at a time from the shared list: a completion may wait for the others.
-    while (true) {
+    while (!shared->is_abandoned) {
         std::unique_lock lock(shared->mutex);
         std::unique_ptr<job> done = shared->finished.pop();
         shared->post_pending = done != nullptr && shared->post_pending;
@@ -177,6 +177,11 @@ void blocking_pool::enqueue(operation& op, std::unique_ptr<job> what) {
         return;
     }
     what->op = &op;
+    if (state_->is_abandoned) {
+        const std::lock_guard lock(state_->mutex);
+        state_->finished.push(std::move(what));
+        return;
+    }
     if (state_->jobs_in_flight++ == 0) {
         state_->tracked = net::prefer(state_->home, net::execution::outstanding_work.tracked);
     }
@@ -249,6 +254,14 @@ void blocking_pool::wait(std::chrono::nanoseconds timeout) {
     finish_jobs(state_);
 }
 
-void blocking_pool::abandon() noexcept { state_->is_abandoned = true; }
+void blocking_pool::abandon() noexcept {
+    state_->is_abandoned = true;
+    state_->tracked = {};
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->stopping = true;
+    }
+    state_->wake.notify_all();
+}
 
 }  // namespace caisson::io

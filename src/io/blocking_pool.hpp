@@ -71,6 +71,7 @@ public:
     void wait(std::chrono::nanoseconds timeout);
 
     /// The threads are stuck in the kernel: leave them and their memory to the end of the process.
+    /// No operation completes any more, and no job begins.
     void abandon() noexcept;
 
 private:

@@ -41,6 +41,9 @@ public:
     void stop_intake() noexcept { is_closed_ = true; }
     /// Nothing waits, gathers or is in flight.
     [[nodiscard]] bool is_drained() const noexcept;
+    /// Completes what was refused up to now. At the end of each turn, and before a log that gave up
+    /// says that it is closed.
+    void deliver_refusals() noexcept;
 
     /// Fails everything that was taken: admitted appends with errc::outcome_unknown, waiting ones
     /// with errc::poisoned. Groups in flight stay until the device lets go of them.
@@ -62,7 +65,6 @@ private:
     admission ensure_room(segment_file& segment, std::uint64_t end_bytes);
     void admit_waiting();
     void refuse(detail::append_operation& append, error_code why);
-    void deliver_refusals() noexcept;
 
     [[nodiscard]] bool begin_group(segment_file& segment, std::uint64_t framed_bytes);
     [[nodiscard]] bool reserve_buffer(group& gathering, std::uint64_t framed_bytes);

@@ -2,6 +2,7 @@
 
 #include <caisson/log.hpp>
 
+#include "async/complete_later.hpp"
 #include "format/layout.hpp"
 #include "log/log_core.hpp"
 #include "log/reader.hpp"
@@ -20,7 +21,7 @@ void arrive(detail::operation_node& node, void* target) {
     auto& core = *static_cast<log_detail::log_core*>(target);
     auto& operation = static_cast<Operation&>(node);
     if (core.gate().is_violated()) {
-        operation.complete(make_error_code(errc::home_on_two_threads));
+        async::complete_later(core.home(), operation, make_error_code(errc::home_on_two_threads));
         return;
     }
     (core.*Arrive)(operation);

@@ -4,6 +4,7 @@
 #include "log/log_core.hpp"
 
 #include "base/assert.hpp"
+#include "base/keep.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -16,13 +17,15 @@ namespace caisson::log_detail {
 
 log_core::log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry,
                    io::environment& world, buffer_pool& buffers, const log_options& options,
-                   std::string path, recovered_log recovered, async::task_group& tasks,
+                   std::string path, recovered_log recovered, log_owner& owner,
                    std::chrono::nanoseconds close_deadline)
     : gate_(std::move(gate)),
       entry_(std::move(entry)),
       shared_(world, options, std::move(path), buffers),
       recovered_(std::move(recovered)),
-      tasks_(tasks),
+      owner_(owner),
+      tasks_(shared_.world.home),
+      deadline_(shared_.world.clock, &log_core::on_deadline, this),
       close_deadline_(close_deadline) {
     native_from_ = recovered_.state->current().native_from;
     shared_.counters.begin = recovered_.begin.value();
@@ -37,6 +40,7 @@ log_core::~log_core() {
     // Closed, a log may outlive its engine in somebody's handle: then the world is not asked.
     if (!is_closed()) {
         CAISSON_ASSERT(shared_.world.disk.powered_off());
+        tasks_.abandon();
     }
     for (detail::wait_operation* left : waits_) {
         left->abandon();
@@ -142,6 +146,16 @@ void log_core::deliver_later() {
 
 void log_core::deliver() noexcept {
     delivery_is_scheduled_ = false;
+    const bool ends = phase_ == phase::ended;
+    if (ends && !has_given_up_ && tasks_.running() > 0) {
+        deliver_later();  // the frame of the coroutine that closed is not quite gone
+        return;
+    }
+    // Every call is answered before the log counts as closed. From here on an answer may do
+    // anything: append again, drop the last handle (this turn keeps the log), destroy the engine.
+    if (ends) {
+        appender_->deliver_refusals();
+    }
     for (const settled_wait& each : std::exchange(settled_, {})) {
         if (each.why) {
             each.operation->complete(each.why);
@@ -149,7 +163,12 @@ void log_core::deliver() noexcept {
             each.operation->complete(success());
         }
     }
-    if (is_closed()) {
+    if (ends) {
+        phase_ = phase::closed;
+        is_closed_.store(true, std::memory_order_release);
+        owner_.on_log_closed(*this);
+    }
+    if (phase_ == phase::closed) {
         for (detail::close_operation* each : std::exchange(closers_, {})) {
             each->complete(close_outcome_);
         }
@@ -167,10 +186,18 @@ void log_core::on_poisoned(void* self) {
 }
 
 // ---- closing
+//
+//   open ------> closing ------> ended ------> closed
+//        begin_close     |             deliver, in a turn of its own
+//                        +- the coroutine close_log: drained, settled, files and lock given up
+//                        +- give_up: the deadline has passed, the log's own or the engine's
+//
+// The coroutine may hang at any step on a device that does not answer; nothing waits for it but the
+// deadline. Whichever comes first decides, the other one changes nothing any more.
 
 void log_core::close(detail::close_operation& operation) {
     closers_.push_back(&operation);
-    if (is_closed()) {
+    if (phase_ == phase::closed) {
         deliver_later();
     } else {
         begin_close();
@@ -192,6 +219,7 @@ void log_core::begin_close() {
         return;
     }
     phase_ = phase::closing;
+    deadline_.start(close_deadline_);
     appender_->stop_intake();
     for (detail::wait_operation* each : std::exchange(waits_, {})) {
         const bool is_promised = each->target_end <= appender_->appended_end();
@@ -210,79 +238,43 @@ void log_core::on_idle() noexcept {
     shared_.changed.notify_all();
 }
 
-/// The deadline's timer, in flight until it fires or is cancelled.
-struct log_core::deadline_operation final : io::operation {
-    explicit deadline_operation(log_core& log) noexcept
-        : operation(&deadline_operation::ended), core(&log) {}
-    static void ended(io::operation& self, std::int64_t outcome) noexcept {
-        auto& mine = static_cast<deadline_operation&>(self);
-        mine.is_running = false;
-        if (outcome == io::operation::abandoned) {
-            return;
-        }
-        // With nothing in flight it was this process that stood still, not the device: go on.
-        if (outcome == 0 && mine.core->shared_.world.disk.operations_in_flight() == 0) {
-            mine.core->start_deadline();
-            return;
-        }
-        if (outcome == 0) {
-            mine.core->deadline_passed_ = true;
-        }
-        mine.core->shared_.changed.notify_all();
-    }
-    log_core* core;
-    bool is_running = false;
-};
-
 net::awaitable<void> log_core::close_log() {
-    const std::shared_ptr<log_core> self = shared_from_this();
-    deadline_ = std::make_unique<deadline_operation>(*this);
-    start_deadline();
     co_await drain();
-    if (!appender_->is_drained() || !readers_are_gone_) {
-        // A frozen device: its buffers, files and the lock belong to the kernel. They are leaked,
-        // never freed.
-        shared_.health.poison(
-            failure(errc::outcome_unknown, "the device did not answer before the close deadline")
-                .in_file(shared_.path)
-                .advise("the directory stays locked until this process ends"));
-        (void)new std::shared_ptr<log_core>(self);
-        end_close(errc::outcome_unknown);
-        co_return;
+    detailed<void> outcome = success();
+    if (!has_given_up_) {
+        outcome = co_await settle();
     }
-    auto settled = co_await settle_and_release();
-    shared_.world.clock.cancel_sleep(*deadline_);
-    while (deadline_->is_running) {
+    deadline_.stop();
+    while (deadline_.is_running()) {
         co_await shared_.changed.wait();
     }
-    if (settled) {
+    if (has_given_up_) {
+        co_return;  // too late: everything stays as it is
+    }
+    release();
+    if (outcome) {
         end_close(success());
     } else {
-        shared_.health.poison(settled.error());
-        end_close(settled.error().code());
+        shared_.health.poison(outcome.error());
+        end_close(outcome.error().code());
     }
-}
-
-void log_core::start_deadline() {
-    deadline_->is_running = true;
-    shared_.world.clock.start_sleep(*deadline_,
-                                    static_cast<std::uint64_t>(close_deadline_.count()));
 }
 
 net::awaitable<void> log_core::drain() {
-    while ((!appender_->is_drained() || !readers_are_gone_) && !deadline_passed_) {
+    while ((!appender_->is_drained() || !readers_are_gone_) && !has_given_up_) {
         co_await shared_.changed.wait();
     }
 }
 
-net::awaitable<detailed<void>> log_core::settle_and_release() {
+net::awaitable<detailed<void>> log_core::settle() {
     co_await appender_->chain().stop();
-    detailed<void> outcome = success();
     if (const auto cause = shared_.health.cause()) {
-        outcome = *cause;  // nothing is cut or marked: recovery shall look at what the disk holds
-    } else {
-        outcome = co_await appender_->chain().finish();
+        co_return *cause;  // nothing is cut or marked: recovery shall look at what the disk holds
     }
+    co_return co_await appender_->chain().finish();
+}
+
+void log_core::release() noexcept {
     // The files and STATE first, the lock last: a successor must not meet our writes. Nothing is in
     // flight any more.
     appender_->chain().release_files();
@@ -290,18 +282,40 @@ net::awaitable<detailed<void>> log_core::settle_and_release() {
     recovered_.directory.spare.reset();
     recovered_.directory.lock.reset();
     recovered_.directory.root.reset();
-    co_return outcome;
+}
+
+void log_core::on_deadline(void* self) {
+    auto& mine = *static_cast<log_core*>(self);
+    if (mine.deadline_.has_passed()) {
+        mine.give_up();
+    }
+    mine.shared_.changed.notify_all();
+}
+
+void log_core::give_up() {
+    if (phase_ != phase::closing || has_given_up_) {
+        return;
+    }
+    has_given_up_ = true;
+    keep(shared_from_this());
+    deadline_.stop();
+    // Answers what was admitted, unless a failure has already.
+    shared_.health.poison(
+        failure(errc::outcome_unknown, "the device did not answer before the close deadline")
+            .in_file(shared_.path)
+            .advise("the directory stays locked until this process ends"));
+    shared_.changed.notify_all();
+    end_close(errc::outcome_unknown);
 }
 
 void log_core::end_close(result<void> outcome) {
+    CAISSON_ASSERT(phase_ == phase::closing);
     close_outcome_ = std::move(outcome);
-    phase_ = phase::closed;
-    is_closed_.store(true, std::memory_order_release);
+    phase_ = phase::ended;
     complete_waits();
     for (detail::wait_operation* each : std::exchange(waits_, {})) {
         finish_later(*each, errc::closed);
     }
-    shared_.changed.notify_all();
     deliver_later();
 }
 

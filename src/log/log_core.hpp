@@ -1,7 +1,7 @@
 #pragma once
 // log_core: one open log behind its handles: where operations arrive, who waits for which offset,
 // how it closes. It joins the appender, the readers' source and the health; it has no policy of its
-// own. At home only, but for the snapshots. Read docs/architecture.md.
+// own. At home only, but for the snapshots. Read docs/architecture.md, also "Closing".
 
 #include <caisson/detail/append_operation.hpp>
 #include <caisson/failure.hpp>
@@ -10,6 +10,7 @@
 
 #include "async/home_gate.hpp"
 #include "async/task_group.hpp"
+#include "io/deadline.hpp"
 #include "log/appender.hpp"
 #include "log/gate_entry.hpp"
 #include "log/log_shared.hpp"
@@ -26,12 +27,26 @@
 
 namespace caisson::log_detail {
 
+class log_core;
+
+/// Who opened a log and hears of its end.
+class log_owner {
+public:
+    /// On home, after the log has answered all but the calls that asked it to close. Its last call
+    /// of the owner.
+    virtual void on_log_closed(log_core& closed) noexcept = 0;
+
+protected:
+    ~log_owner() = default;
+};
+
 class log_core final : public read_source, public std::enable_shared_from_this<log_core> {
 public:
-    /// `tasks` is the engine's group: it joins the coroutine that closes the log.
+    /// `owner` keeps the log until on_log_closed. World, buffers and owner live until then; longer,
+    /// if has_given_up().
     log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_entry> entry,
              io::environment& world, buffer_pool& buffers, const log_options& options,
-             std::string path, recovered_log recovered, async::task_group& tasks,
+             std::string path, recovered_log recovered, log_owner& owner,
              std::chrono::nanoseconds close_deadline);
     ~log_core() override;
 
@@ -59,10 +74,13 @@ public:
     void handle_lost();
     /// Starts closing if nobody has. Done when is_closed().
     void begin_close();
+    /// The time is over: closes with errc::outcome_unknown. What the kernel may still use (buffers,
+    /// files, the lock, this object) is kept for ever. Without effect unless the log is closing.
+    void give_up();
     [[nodiscard]] bool is_closed() const noexcept {
         return is_closed_.load(std::memory_order_acquire);
     }
-    [[nodiscard]] async::event& closed_event() noexcept { return shared_.changed; }
+    [[nodiscard]] bool has_given_up() const noexcept { return has_given_up_; }
     [[nodiscard]] const result<void>& close_outcome() const noexcept { return close_outcome_; }
 
     // ---- read_source
@@ -79,19 +97,26 @@ public:
                                           std::optional<std::uint32_t> last_crc) override;
 
 private:
-    enum class phase : std::uint8_t { open, closing, closed };
+    /// Only forwards. See "Closing" in log_core.cpp.
+    enum class phase : std::uint8_t {
+        open,
+        closing,  ///< intake has stopped; a coroutine finishes, settles and gives up the lock
+        ended,    ///< the outcome is known, nothing of ours runs any more; answers are on their way
+        closed,   ///< answered; nothing is left but the calls that come too late
+    };
 
     static void on_durable(void* self);
     static void on_poisoned(void* self);
+    static void on_deadline(void* self);
     void on_idle() noexcept override;
     void complete_waits();
     void finish_later(detail::wait_operation& operation, error_code why);
     void deliver_later();
     void deliver() noexcept;
     net::awaitable<void> close_log();
-    void start_deadline();
     net::awaitable<void> drain();
-    net::awaitable<detailed<void>> settle_and_release();
+    net::awaitable<detailed<void>> settle();
+    void release() noexcept;
     void end_close(result<void> outcome);
 
     std::shared_ptr<async::home_gate> gate_;
@@ -100,7 +125,9 @@ private:
     /// directories, lock and STATE; the tail has moved on to the appender
     recovered_log recovered_;
     std::unique_ptr<appender> appender_;
-    async::task_group& tasks_;
+    log_owner& owner_;
+    async::task_group tasks_;  ///< the coroutine that closes the log
+    io::deadline deadline_;
     std::chrono::nanoseconds close_deadline_;
     std::atomic<std::uint64_t> tickets_{0};
 
@@ -115,11 +142,9 @@ private:
     bool delivery_is_scheduled_ = false;
     phase phase_ = phase::open;
     std::atomic<bool> is_closed_{false};  ///< read by handles on any thread
-    bool deadline_passed_ = false;
+    bool has_given_up_ = false;
     bool readers_are_gone_ = false;
     result<void> close_outcome_ = success();
-    struct deadline_operation;
-    std::unique_ptr<deadline_operation> deadline_;
 };
 
 }  // namespace caisson::log_detail

@@ -3,7 +3,10 @@
 
 #include "log/reader.hpp"
 
+#include "async/complete_later.hpp"
+#include "async/untracked_executor.hpp"
 #include "base/assert.hpp"
+#include "base/keep.hpp"
 #include "base/units.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -219,7 +222,12 @@ void reader_core::on_cancel(home_task::arrival how) {
 
 void reader_core::on_retire(home_task::arrival how) {
     if (how == home_task::arrival::engine_gone) {
-        delete this;
+        if (is_running_ || (cursor_ && cursor_->is_in_flight())) {
+            // The engine gave up on a device that has reads of ours: their memory stays.
+            keep(std::shared_ptr<void>(this, [](void*) {}));
+        } else {
+            delete this;
+        }
         return;
     }
     is_retired_ = true;
@@ -230,7 +238,10 @@ void reader_core::source_closing() noexcept {
     is_closed_ = true;
     outcome_.reset();
     if (operation_ != nullptr) {
-        fail(failure(errc::closed, "the log was closed"));
+        // Not here: whoever closes the log may be inside the call that asks for it.
+        failure_ = failure(errc::closed, "the log was closed");
+        async::complete_later(entry_->executor(), *std::exchange(operation_, nullptr),
+                              make_error_code(errc::closed));
     }
     wind_down();
 }
@@ -264,7 +275,7 @@ net::awaitable<void> reader_core::settle() { co_await cursor_->settle(); }
 void reader_core::spawn(net::awaitable<void> work) {
     CAISSON_ASSERT(!is_running_);
     is_running_ = true;
-    net::co_spawn(entry_->executor(), std::move(work), run_ended(*this));
+    net::co_spawn(async::untracked(entry_->executor()), std::move(work), run_ended(*this));
 }
 
 net::awaitable<void> reader_core::run() { outcome_.emplace(co_await advance()); }

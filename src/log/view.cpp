@@ -2,6 +2,8 @@
 
 #include "log/view.hpp"
 
+#include "async/complete_later.hpp"
+#include "async/untracked_executor.hpp"
 #include "base/assert.hpp"
 #include "format/names.hpp"
 #include "log/reader.hpp"
@@ -48,7 +50,8 @@ class callback_visitor final : public walk_visitor {
 public:
     callback_visitor(const directory_source& source, walk_callback visit) noexcept
         : source_(source), visit_(std::move(visit)) {}
-    bool on_item(const walk_item& item) override { return visit_(item); }
+    /// Not once the source is closing: the operation may have been answered then.
+    bool on_item(const walk_item& item) override { return go_on() && visit_(item); }
     [[nodiscard]] bool go_on() const noexcept override { return !source_.is_closing(); }
 
 private:
@@ -93,36 +96,47 @@ private:
     Operation& operation_;
 };
 
-/// Owns an operation that runs: completes it, or frees it when its coroutine was destroyed
-/// (simulated power cut).
+/// An operation that runs: completes it, or frees it when its coroutine was destroyed (simulated
+/// power cut), unless the source closed before.
 template <class Operation>
 class view_core::answering {
 public:
     answering(std::shared_ptr<view_core> core, Operation& operation) noexcept
         : core_(std::move(core)), operation_(&operation) {
         ++core_->operations_running_;
+        core_->owed_.push_back(
+            {operation_, [](detail::operation_node& node, const net::any_io_executor& home) {
+                 async::complete_later(home, static_cast<Operation&>(node),
+                                       make_error_code(errc::closed));
+             }});
     }
     answering(answering&& other) noexcept
         : core_(std::move(other.core_)), operation_(std::exchange(other.operation_, nullptr)) {}
     answering& operator=(answering&&) = delete;
     ~answering() {
-        if (operation_ != nullptr) {
-            operation_->abandon();
-        }
         if (core_) {
+            if (core_->claim(operation_)) {
+                operation_->abandon();
+            }
             --core_->operations_running_;
         }
     }
 
-    [[nodiscard]] Operation& operation() noexcept { return *operation_; }
+    /// Null: it was answered before this began.
+    [[nodiscard]] Operation* operation() noexcept {
+        return core_->source_->is_closing() ? nullptr : operation_;
+    }
     [[nodiscard]] view_core& core() noexcept { return *core_; }
     template <class Outcome>
     void answer(Outcome outcome) noexcept {
         const auto core = std::move(core_);
         auto* const ended = std::exchange(operation_, nullptr);
+        const bool is_owed = core->claim(ended);
         --core->operations_running_;
         core->on_operation_ended();
-        ended->complete(std::move(outcome));
+        if (is_owed) {
+            ended->complete(std::move(outcome));
+        }
     }
 
 private:
@@ -143,15 +157,30 @@ struct terminate_on_exception {
 template <class Answering>
 net::awaitable<void> run_verify(Answering asked) {
     auto source = asked.core().source();
-    auto report = co_await verify_log(source, std::move(asked.operation().options));
+    detailed<verify_report> report = failure(errc::closed, "the view was closed");
+    if (auto* const operation = asked.operation()) {
+        verify_options options = std::move(operation->options);
+        if (options.on_progress) {
+            options.on_progress = [source = source.get(), tell = std::move(options.on_progress)](
+                                      const verify_progress& progress) {
+                if (!source->is_closing()) {
+                    tell(progress);
+                }
+            };
+        }
+        report = co_await verify_log(source, std::move(options));
+    }
     asked.answer(to_result(std::move(report)));
 }
 
 template <class Answering>
 net::awaitable<void> run_walk(Answering asked) {
     auto source = asked.core().source();
-    callback_visitor visitor(*source, std::move(asked.operation().visit));
-    auto walked = co_await walk_log(*source, visitor);
+    detailed<void> walked = failure(errc::closed, "the view was closed");
+    if (auto* const operation = asked.operation()) {
+        callback_visitor visitor(*source, std::move(operation->visit));
+        walked = co_await walk_log(*source, visitor);
+    }
     asked.answer(to_result(std::move(walked)));
 }
 
@@ -175,7 +204,17 @@ void view_core::retiring::arrived(home_task& task, arrival) noexcept {
     delete &static_cast<retiring&>(task).core_;
 }
 
+bool view_core::claim(const detail::operation_node* operation) noexcept {
+    return std::erase_if(
+               owed_, [&](const owed_operation& each) { return each.operation == operation; }) > 0;
+}
+
 void view_core::source_closing() noexcept {
+    // Answered at once; the coroutines end when the device lets them. Nothing is added from here
+    // on, so an address in `owed_` is never that of a later operation.
+    for (const owed_operation& each : std::exchange(owed_, {})) {
+        each.end(*each.operation, entry_->executor());
+    }
     if (operations_running_ == 0) {
         let_go();
     }
@@ -203,21 +242,21 @@ void view_core::start(std::shared_ptr<view_core> self, detail::walk_operation& o
 }
 
 void view_core::run(std::shared_ptr<view_core> self, detail::verify_operation& operation) {
-    if (!is_attached_) {
+    if (source_->is_closing()) {
         operation.complete(errc::closed);
         return;
     }
-    const auto home = entry_->executor();
+    const auto home = async::untracked(entry_->executor());
     net::co_spawn(home, run_verify(answering<detail::verify_operation>(std::move(self), operation)),
                   terminate_on_exception{});
 }
 
 void view_core::run(std::shared_ptr<view_core> self, detail::walk_operation& operation) {
-    if (!is_attached_) {
+    if (source_->is_closing()) {
         operation.complete(errc::closed);
         return;
     }
-    const auto home = entry_->executor();
+    const auto home = async::untracked(entry_->executor());
     net::co_spawn(home, run_walk(answering<detail::walk_operation>(std::move(self), operation)),
                   terminate_on_exception{});
 }
@@ -236,9 +275,10 @@ net::awaitable<detailed<std::shared_ptr<view_core>>> view_core::open(
             home->enter(core->retire_task_);
         }
     };
-    std::shared_ptr<view_core> core(new view_core(std::move(source).value(), std::move(entry)),
-                                    retire{});
+    const std::shared_ptr<directory_source> directory = std::move(source).value();
+    std::shared_ptr<view_core> core(new view_core(directory, std::move(entry)), retire{});
     if (auto looked = co_await core->look(); !looked) {
+        co_await directory->close();  // the core goes later, perhaps after the engine
         co_return looked.error();
     }
     co_return core;

@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace caisson::log_detail {
 
@@ -72,8 +73,17 @@ private:
     view_facts facts_;  // constant once `open` has completed
     retiring retire_task_{*this};
 
+    /// An operation that is not answered yet, and how to answer that the view was closed.
+    struct owed_operation {
+        detail::operation_node* operation;
+        void (*end)(detail::operation_node&, const net::any_io_executor& home);
+    };
+    /// False: it was answered already, when the source closed.
+    bool claim(const detail::operation_node* operation) noexcept;
+
     // Home only.
-    std::uint64_t operations_running_ = 0;
+    std::vector<owed_operation> owed_;
+    std::uint64_t operations_running_ = 0;  ///< coroutines, answered or not
     bool is_attached_ = false;
 };
 

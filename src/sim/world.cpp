@@ -149,6 +149,11 @@ void world::run_for(std::uint64_t duration_ns) {
     impl_->schedule.advance_to(deadline);
 }
 
+void world::stand_still(std::uint64_t duration_ns) {
+    CAISSON_ASSERT(!impl_->schedule.is_running());
+    impl_->schedule.advance_to(impl_->schedule.now_ns() + duration_ns);
+}
+
 bool world::idle() const noexcept { return impl_->schedule.next_ns() == scheduler::never; }
 std::uint64_t world::now_ns() const noexcept { return impl_->schedule.now_ns(); }
 void world::jump_wall_clock(std::int64_t microseconds) { impl_->wall_jump_us += microseconds; }

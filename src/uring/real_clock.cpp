@@ -46,6 +46,13 @@ real_clock::~real_clock() {
     }
 }
 
+void real_clock::abandon() {
+    is_abandoned_ = true;
+    for (const auto& each : all_) {
+        each->timer.cancel();
+    }
+}
+
 std::uint64_t real_clock::monotonic_ns() const noexcept { return read_clock_ns(CLOCK_MONOTONIC); }
 std::uint64_t real_clock::wall_us() const noexcept { return read_clock_ns(CLOCK_REALTIME) / 1000; }
 
@@ -60,10 +67,13 @@ void real_clock::start_sleep(io::operation& op, std::uint64_t duration_ns) {
     free_.pop_back();
     taken->op = &op;
     op.slot.object = taken;
+    if (is_abandoned_) {
+        return;
+    }
     taken->timer.expires_after(std::chrono::nanoseconds(std::min(duration_ns, sleep_ns_max)));
     taken->timer.async_wait(
         [self = taken->shared_from_this()](boost::system::error_code cancelled) {
-            if (self->op == nullptr) {
+            if (self->op == nullptr || self->owner->is_abandoned_) {
                 return;
             }
             io::operation& done = *std::exchange(self->op, nullptr);

@@ -25,12 +25,16 @@ public:
     void start_sleep(io::operation& op, std::uint64_t duration_ns) override;
     void cancel_sleep(io::operation& op) override;
 
+    /// No sleep ends any more, and none keeps the home context running.
+    void abandon();
+
 private:
     struct sleep;
 
     net::io_context& home_;
     std::vector<std::shared_ptr<sleep>> all_;
     std::vector<sleep*> free_;
+    bool is_abandoned_ = false;
 };
 
 class real_random final : public io::random {

@@ -80,6 +80,7 @@ void real_world::impl::abandon() {
     }
     kernel_ring.abandon();
     pool.abandon();
+    time.abandon();
 }
 
 detailed<std::unique_ptr<real_world>> real_world::create(net::io_context& home,
@@ -117,6 +118,7 @@ real_world::~real_world() {
 
 io::environment& real_world::environment() noexcept { return impl_->environment; }
 bool real_world::drain(std::chrono::nanoseconds deadline) { return impl_->drain(deadline); }
+void real_world::abandon() { impl_->abandon(); }
 bool real_world::is_on_home_thread() const noexcept {
     return impl_->kernel_ring.is_on_home_thread();
 }

@@ -68,6 +68,13 @@ public:
     ///           given up at once.
     bool drain(std::chrono::nanoseconds deadline);
 
+    /// Gives up what is in flight: nothing completes any more, not even a timer, nothing is started
+    /// any more, and the home context has no work of this world left. The caller must keep the
+    /// world and all memory given to operations for ever, never destroy it.
+    ///
+    /// Executor: home.
+    void abandon();
+
     [[nodiscard]] bool is_on_home_thread() const noexcept;
     /// Whether a second thread ran the home context: operations then complete with -ENOTUNIQ, which
     /// callers report as errc::home_on_two_threads. Callable from any thread.

@@ -77,14 +77,24 @@ ring::ring(net::io_context& home, std::unique_ptr<ring_port> port,
 }
 
 ring::~ring() {
+    leave_home();
+    if (is_abandoned_ || !is_idle()) {
+        keep_for_ever(std::move(port_));
+    }
+}
+
+/// No turn runs any more, and the home context has nothing of this ring to wait for.
+void ring::leave_home() noexcept {
     state_->owner = nullptr;
     if (event_.is_open()) {
         event_.release();  // the port closes it
     }
     retry_timer_.cancel();
-    if (is_abandoned_ || !is_idle()) {
-        keep_for_ever(std::move(port_));
-    }
+}
+
+void ring::abandon() noexcept {
+    is_abandoned_ = true;
+    leave_home();
 }
 
 bool ring::is_on_home_thread() const noexcept {
@@ -227,6 +237,11 @@ void ring::start(io::operation& op, submission what) {
     op.slot.object = added;
     added->what = what;
     added->what.id = added->id();
+    if (is_abandoned_) {
+        added->now = request::state::waiting;
+        waiting_.push(added);
+        return;
+    }
     post_turn();
     if (!is_broken() && waiting_.first == nullptr) {
         if (try_prepare(added->what)) {
@@ -259,7 +274,9 @@ void ring::fail(io::operation& op, std::int64_t outcome) {
     added->op = &op;
     op.slot.object = added;
     finish(added, outcome);
-    post_turn();
+    if (!is_abandoned_) {
+        post_turn();
+    }
 }
 
 /// False when the kernel's queues have no room now.
@@ -298,7 +315,7 @@ void ring::request_cancel(request& target) {
 }
 
 void ring::cancel(io::operation& op) {
-    if (!is_on_home_thread() || is_home_violated()) {
+    if (!is_on_home_thread() || is_home_violated() || is_abandoned_) {
         return;
     }
     request* const target = static_cast<request*>(op.slot.object);

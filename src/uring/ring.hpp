@@ -96,8 +96,11 @@ public:
     [[nodiscard]] bool is_idle() const noexcept {
         return operations_in_flight_ == 0 && kernel_owns_ == 0;
     }
-    /// From now on the kernel's ring, its files and its memory belong to the end of the process.
-    void abandon() noexcept { is_abandoned_ = true; }
+    /// From now on the kernel's ring, its files and its memory belong to the end of the process. No
+    /// operation completes any more, and what is started is not given to the kernel.
+    ///
+    /// Executor: home.
+    void abandon() noexcept;
     [[nodiscard]] bool is_abandoned() const noexcept { return is_abandoned_; }
 
     /// 0, or the errno that ended the ring for good.
@@ -134,6 +137,7 @@ private:
 
     void arm();
     void disarm();
+    void leave_home() noexcept;
     void post_turn();
     void retry_later();
     template <class What>
