@@ -268,12 +268,16 @@ io::task<void> directory_source::read_state() {
     co_return success();
 }
 
-io::task<bool> directory_source::clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
-                                                        std::optional<std::uint32_t> last_crc) {
+io::task<bool> directory_source::state_contradicts(segment_end end) {
     BOOST_OUTCOME_CO_TRYV(co_await read_state());
-    const auto mark = state_.current ? state_.current->mark : std::optional<format::clean_mark>{};
-    co_return mark && (mark->segment_begin == segment) &&
-        is_mark_contradicted(*mark, end_bytes, last_crc);
+    if (!state_.current) {
+        co_return false;
+    }
+    const format::log_state& state = *state_.current;
+    const bool is_named = state.segment && state.segment->begin == end.segment;
+    co_return (end.is_header_cut_off && is_named) ||
+        (state.mark && state.mark->segment_begin == end.segment &&
+         is_mark_contradicted(*state.mark, end.position_bytes, end.last_crc));
 }
 
 }  // namespace caisson::log_detail

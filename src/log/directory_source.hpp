@@ -64,8 +64,7 @@ public:
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override { return lineage_; }
     io::task<void> refresh() override;
-    io::task<bool> clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
-                                          std::optional<std::uint32_t> last_crc) override;
+    io::task<bool> state_contradicts(segment_end end) override;
 
     [[nodiscard]] const directory_names& names() const noexcept { return names_; }
     [[nodiscard]] const state_reading& state() const noexcept { return state_; }

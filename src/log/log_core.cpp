@@ -347,9 +347,6 @@ log_lineage log_core::lineage() const noexcept {
 
 io::task<void> log_core::refresh() { co_return success(); }
 
-io::task<bool> log_core::clean_mark_contradicts(log_offset, std::uint64_t,
-                                                std::optional<std::uint32_t>) {
-    co_return false;
-}
+io::task<bool> log_core::state_contradicts(segment_end) { co_return false; }
 
 }  // namespace caisson::log_detail

@@ -93,8 +93,7 @@ public:
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override;
     io::task<void> refresh() override;
-    io::task<bool> clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
-                                          std::optional<std::uint32_t> last_crc) override;
+    io::task<bool> state_contradicts(segment_end end) override;
 
 private:
     /// Only forwards. See "Closing" in log_core.cpp.

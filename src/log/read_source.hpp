@@ -121,11 +121,16 @@ public:
     /// Looks at the directory again. For a source that always knows (the log core) this does
     /// nothing.
     virtual io::task<void> refresh() = 0;
-    /// Whether STATE, read anew, holds a clean mark for this segment which proves that its valid
-    /// commits, the last of which ends at `end_bytes` and has `last_crc`, are not all there were.
-    /// Asked only where there is no durable_end.
-    virtual io::task<bool> clean_mark_contradicts(log_offset segment, std::uint64_t end_bytes,
-                                                  std::optional<std::uint32_t> last_crc) = 0;
+    /// Where the valid commits of a segment end, for STATE to contradict.
+    struct segment_end {
+        log_offset segment;
+        std::uint64_t position_bytes = 0;
+        std::optional<std::uint32_t> last_crc;  ///< of the last commit; absent: not known
+        bool is_header_cut_off = false;         ///< the file ends inside the segment's header
+    };
+    /// Whether STATE, read anew, proves that there was more: by a clean mark, or by naming a
+    /// segment whose header is not there. Asked only where there is no durable_end.
+    virtual io::task<bool> state_contradicts(segment_end end) = 0;
     /// A commit of the segment `in` that is believed to begin at or below `wanted`: a shortcut,
     /// verified before use, for segments that have no index file yet.
     struct position_hint {

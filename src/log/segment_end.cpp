@@ -82,12 +82,17 @@ net::awaitable<detailed<tail_opinion>> judge_tail(segment_cursor& cursor, read_s
                                                   format::scan_event event) {
     const log_offset expected = cursor.prefix().next;
     const log_lineage lineage = source.lineage();
-    auto marked = co_await source.clean_mark_contradicts(cursor.segment(), event.position_bytes,
-                                                         cursor.prefix().last_crc);
-    if (!marked) {
-        co_return failure(marked.error(), "STATE could not be read");
+    read_source::segment_end end;
+    end.segment = cursor.segment();
+    end.position_bytes = event.position_bytes;
+    end.last_crc = cursor.prefix().last_crc;
+    end.is_header_cut_off = event.why == scan_end::bad_header &&
+                            cursor.length_bytes() < format::layout::segment_header::size_bytes;
+    auto contradicted = co_await source.state_contradicts(end);
+    if (!contradicted) {
+        co_return failure(contradicted.error(), "STATE could not be read");
     }
-    const bool is_known_durable = marked.value() || lineage.known_durable_end > expected;
+    const bool is_known_durable = contradicted.value() || lineage.known_durable_end > expected;
     search_outcome behind;
     if (event.why != scan_end::end_of_file && event.why != scan_end::compressed) {
         const std::uint64_t from_bytes =

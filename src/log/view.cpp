@@ -46,6 +46,9 @@ log_reader log_view::reader(log_offset from, const reader_options& options) cons
 namespace log_detail {
 namespace {
 
+/// How often in a row the newest segment may be gone when it is opened.
+constexpr int misses_max = 4;
+
 class callback_visitor final : public walk_visitor {
 public:
     callback_visitor(const directory_source& source, walk_callback visit) noexcept
@@ -362,6 +365,7 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
         co_return success();
     }
     segment_cursor cursor(source_->world(), source_->directory(), read_ahead::first_read_bytes * 4);
+    int misses = 0;
     for (log_offset segment = source_->names().segments.back();;) {
         commit_link link;
         link.expected = segment;
@@ -371,7 +375,20 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
         }
         auto opened = co_await cursor.open(segment, source_->log_id_of(segment), link);
         if (!opened) {
-            co_return opened;
+            const bool is_gone =
+                opened.error().code() == boost::system::errc::no_such_file_or_directory;
+            if (!is_gone || ++misses == misses_max) {
+                co_return opened;
+            }
+            // It was rotated and purged since it was listed.
+            if (auto refreshed = co_await source_->refresh(); !refreshed) {
+                co_return failure(refreshed.error(), "the directory could not be listed");
+            }
+            if (source_->names().segments.empty()) {
+                co_return success();
+            }
+            segment = source_->names().segments.back();
+            continue;
         }
         commit_facts last;  // reading again forgets what the scanner knew of it
         end_verdict verdict;

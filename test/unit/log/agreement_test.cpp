@@ -223,11 +223,13 @@ TEST_CASE("random damage to the newest segment is judged alike", "[log][verify][
         }
         auto& bytes = what.log.newest().bytes;
         constexpr std::size_t header_bytes = format::layout::segment_header::size_bytes;
-        const std::size_t at = header_bytes + random.below(bytes.size() - header_bytes + 1);
+        const std::uint64_t damage = random.below(9);
+        const std::size_t at = damage == 8
+                                   ? random.below(header_bytes + 1)
+                                   : header_bytes + random.below(bytes.size() - header_bytes + 1);
         const std::size_t size = random.below(400);
         const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
-        const std::uint64_t damage = random.below(8);
-        if (damage == 1) {
+        if (damage == 1 || damage == 8) {
             bytes.resize(at);
         } else if (damage == 2) {
             bytes.resize(bytes.size() + size);

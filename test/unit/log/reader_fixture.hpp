@@ -70,8 +70,9 @@ public:
         return outcome;
     }
 
-    detailed<std::shared_ptr<log_detail::view_core>> open_core(const std::string& path = log_path) {
-        std::optional<detailed<std::shared_ptr<log_detail::view_core>>> opened;
+    /// Opens a view while the caller steps the world; `opened` then holds it.
+    void start_opening(std::optional<detailed<std::shared_ptr<log_detail::view_core>>>& opened,
+                       const std::string& path = log_path) {
         net::co_spawn(world.executor(),
                       keep(log_detail::open_view(world.environment(), entry, path), opened),
                       [](const std::exception_ptr& thrown) {
@@ -79,6 +80,10 @@ public:
                               std::terminate();
                           }
                       });
+    }
+    detailed<std::shared_ptr<log_detail::view_core>> open_core(const std::string& path = log_path) {
+        std::optional<detailed<std::shared_ptr<log_detail::view_core>>> opened;
+        start_opening(opened, path);
         while (!opened && world.step()) {
         }
         return std::move(*opened);

@@ -44,10 +44,7 @@ public:
         return hinted;
     }
     io::task<void> refresh() override { co_return success(); }
-    io::task<bool> clean_mark_contradicts(log_offset, std::uint64_t,
-                                          std::optional<std::uint32_t>) override {
-        co_return false;
-    }
+    io::task<bool> state_contradicts(segment_end) override { co_return false; }
 
     void set_durable_end(log_offset end) { durable_end_ = end; }
     void set_begin(log_offset begin) { begin_ = begin; }

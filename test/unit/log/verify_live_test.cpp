@@ -222,6 +222,32 @@ TEST_CASE("a slot of STATE that is being written is no damage, whatever the othe
     }
 }
 
+TEST_CASE("a view opens a log whose newest segment is purged before it is looked at",
+          "[log][view][live]") {
+    log_builder log;
+    log.commits(3);
+    const format::log_state state = with_generation(log.running_state(), 10);
+    const moments before = {writes_segment(log.segments()[0]),
+                            writes_state(state, with_generation(state, 9))};
+    log.rotate().commits(3);
+    const format::log_state rotated = with_generation(log.running_state(), 11);
+    format::log_state purged = with_generation(rotated, 12);
+    purged.purged_before = log_offset{3};
+    const moments meanwhile = {writes_segment(log.segments()[1]), writes_state(rotated, state),
+                               writes_state(purged, rotated), removes_segment(log_offset{0})};
+    at_every_moment(before, meanwhile, [](reading_world& machine, auto go_on) {
+        std::optional<detailed<std::shared_ptr<log_detail::view_core>>> opened;
+        machine.start_opening(opened);
+        while (!opened && go_on()) {
+        }
+        INFO((*opened ? std::string() : opened->error().message()));
+        REQUIRE(*opened);
+        const log_view view(std::move(*opened).value());
+        CHECK(view.facts().tail == tail_state::clean);
+        CHECK(view.end() >= log_offset{3});
+    });
+}
+
 TEST_CASE("a purge under a verification hides neither what is left nor is it damage",
           "[log][verify][live]") {
     log_builder log;
