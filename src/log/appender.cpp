@@ -127,8 +127,7 @@ appender::admission appender::try_admit(detail::append_operation& append) {
     const placement where = rules_.place(gathering, {target.end_bytes, target.has_commits}, wish);
     if (where == placement::new_segment) {
         if (!chain_.can_begin_next()) {
-            chain_.want_next();
-            return chain_.is_out_of_space() ? admission::no_space : admission::wait;
+            return chain_.want_next() ? admission::wait : admission::no_space;
         }
         segment_file& next = *chain_.spare();
         const std::uint64_t end = next.end_bytes + group_rules::commit_bytes(append.framed_bytes);
@@ -171,8 +170,7 @@ appender::admission appender::ensure_room(segment_file& segment, std::uint64_t e
     if (chain_.is_active() && segment.has_room_until(end_bytes)) {
         return admission::done;
     }
-    chain_.want_room(segment, end_bytes);
-    return chain_.is_out_of_space() ? admission::no_space : admission::wait;
+    return chain_.want_room(segment, end_bytes) ? admission::wait : admission::no_space;
 }
 
 void appender::on_room_changed(void* self) {
@@ -200,6 +198,7 @@ void appender::admit_waiting() {
 void appender::withdraw(std::uint64_t ticket) {
     if (detail::append_operation* found = waiting_.remove(ticket)) {
         shared_.counters.appends_waiting -= 1;
+        chain_.forget_wish();  // the turn asks anew for who waits first then
         refuse(*found, net::error::operation_aborted);
     }
 }

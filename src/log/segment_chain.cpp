@@ -80,28 +80,46 @@ failure segment_chain::trouble(const char* what, error_code code,
 
 // ---- asking for room
 
-void segment_chain::want_room(segment_file& segment, std::uint64_t end_bytes) {
-    segment.space.wanted_end =
-        std::max(segment.space.wanted_end, round_up(end_bytes, segment.file->block_size_bytes()));
-    start_preparing();
+bool segment_chain::refusal::holds_for(std::uint64_t bytes, std::uint64_t now_ns) const noexcept {
+    return bytes_ != nothing && bytes >= bytes_ && now_ns - at_ns_ < space_retry_ns;
 }
 
-void segment_chain::want_next() {
+bool segment_chain::want_room(segment_file& segment, std::uint64_t end_bytes) {
+    const std::uint64_t wanted_end = round_up(end_bytes, segment.file->block_size_bytes());
+    const std::uint64_t missing = wanted_end - std::min(wanted_end, segment.space.allocated_end);
+    forget_wish();
+    if (room_refused_.holds_for(missing, shared_.world.clock.monotonic_ns())) {
+        return false;
+    }
+    segment.space.wanted_end = wanted_end;
+    start_preparing();
+    return true;
+}
+
+bool segment_chain::want_next() {
+    forget_wish();
+    // With a spare it is the name of the one before that is waited for, not space.
+    if (!spare_ && spare_refused_.holds_for(0, shared_.world.clock.monotonic_ns())) {
+        return false;
+    }
     next_is_wanted_ = true;
     start_preparing();
+    return true;
+}
+
+void segment_chain::forget_wish() noexcept {
+    target_->space.wanted_end = 0;
+    if (spare_) {
+        spare_->space.wanted_end = 0;
+    }
+    next_is_wanted_ = false;
 }
 
 void segment_chain::start_preparing() {
     if (is_stopping_) {
         return;
     }
-    if (out_of_space_) {
-        const std::uint64_t now_ns = shared_.world.clock.monotonic_ns();
-        if (now_ns - last_refusal_ns_ < space_retry_ns) {
-            return;
-        }
-        out_of_space_ = false;
-    }
+    out_of_space_ = false;
     // One at a time; it ends when there is nothing to do, so that an idle log keeps no coroutine
     // and io_context::run can return.
     if (!std::exchange(is_preparing_, true)) {
@@ -151,6 +169,9 @@ net::awaitable<void> segment_chain::prepare_loop() {
         shared_.changed.notify_all();
         if (!executed) {
             if (is_shortage(executed.error().code())) {
+                if (action.what == space_action::kind::create_spare) {
+                    spare_refused_.note(0, shared_.world.clock.monotonic_ns());
+                }
                 meet_no_space(executed.error());
             } else {
                 shared_.health.poison(std::move(executed).error());
@@ -168,12 +189,12 @@ void segment_chain::meet_no_space(const failure& cause) {
     }
     out_of_space_ = true;
     shared_.counters.out_of_space = 1;
-    last_refusal_ns_ = shared_.world.clock.monotonic_ns();
-    target_->space.wanted_end = 0;
-    if (spare_) {
-        spare_->space.wanted_end = 0;
-    }
-    next_is_wanted_ = false;
+    forget_wish();
+}
+
+void segment_chain::meet_space() noexcept {
+    out_of_space_ = false;
+    shared_.counters.out_of_space = 0;
 }
 
 net::awaitable<detailed<void>> segment_chain::drop_clean_mark() {
@@ -237,8 +258,8 @@ net::awaitable<detailed<void>> segment_chain::create_spare() {
         co_return cause;
     }
     next_is_wanted_ = false;
-    out_of_space_ = false;
-    shared_.counters.out_of_space = 0;
+    spare_refused_.clear();
+    meet_space();
     spare_ = std::move(made);
     co_return success();
 }
@@ -251,19 +272,23 @@ net::awaitable<detailed<void>> segment_chain::allocate(segment_file& segment,
                                                        std::uint64_t begin_bytes,
                                                        std::uint64_t end_bytes) {
     const std::uint64_t block_bytes = segment.file->block_size_bytes();
-    const std::uint64_t least = std::max(segment.space.wanted_end, begin_bytes + block_bytes);
     for (std::uint64_t end = end_bytes;;) {
         const auto reserved = co_await io::allocate(*segment.file, begin_bytes, end);
         if (reserved || reserved.error() == boost::system::errc::operation_not_supported) {
             // Where space cannot be reserved, zero-writing reserves it; a full disk then shows at a
             // commit's write.
             segment.space.allocated_end = end;
-            out_of_space_ = false;
-            shared_.counters.out_of_space = 0;
+            room_refused_.clear();
+            meet_space();
             co_return success();
         }
-        // What fits still commits: try for less before giving up.
-        if (!is_shortage(reserved.error()) || end <= least) {
+        // What fits still commits: try for less before giving up. The wish may have changed.
+        const std::uint64_t least = std::max(segment.space.wanted_end, begin_bytes + block_bytes);
+        const bool is_short = is_shortage(reserved.error());
+        if (!is_short || end <= least) {
+            if (is_short) {
+                room_refused_.note(end - begin_bytes, shared_.world.clock.monotonic_ns());
+            }
             co_return trouble("cannot reserve space", reserved.error(), segment);
         }
         end = std::max(least, begin_bytes + round_down((end - begin_bytes) / 2, block_bytes));

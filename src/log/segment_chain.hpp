@@ -42,9 +42,13 @@ public:
     }
     [[nodiscard]] segment_file* spare() noexcept { return spare_.get(); }
 
-    /// Asks for reserved space up to `end_bytes` of `segment` (the target or the spare).
-    void want_room(segment_file& segment, std::uint64_t end_bytes);
-    void want_next();
+    /// Asks for reserved space up to `end_bytes` of `segment` (the target or the spare), or for the
+    /// spare. One wish at a time, that of the append which waits first; a new one replaces it.
+    /// False: there is none to be had, the device has just refused as little or less.
+    [[nodiscard]] bool want_room(segment_file& segment, std::uint64_t end_bytes);
+    [[nodiscard]] bool want_next();
+    /// Nobody waits for it any more: what was wished for must not stand in the way of less.
+    void forget_wish() noexcept;
 
     /// Makes the spare the target; its first record gets `first`. Everything before it was closed
     /// by the appender. Nothing in it counts as durable before its name is, which follows in the
@@ -62,9 +66,6 @@ public:
     /// Whether segments may be written: the clean mark of an earlier close is dropped, in both
     /// slots of STATE. Asking for room brings it about.
     [[nodiscard]] bool is_active() const noexcept { return is_active_; }
-
-    /// The device refused to reserve space at the last attempt. Cleared by the next success.
-    [[nodiscard]] bool is_out_of_space() const noexcept { return out_of_space_; }
 
     /// First offsets of all named segments, ascending.
     [[nodiscard]] const std::vector<log_offset>& named_segments() const noexcept { return named_; }
@@ -95,6 +96,7 @@ private:
     net::awaitable<detailed<void>> name_successor();
     net::awaitable<void> write_index_of(const segment_file& segment);
     void meet_no_space(const failure& cause);
+    void meet_space() noexcept;
     void start_preparing();
     [[nodiscard]] bool plan_copies_on_write() const noexcept;
 
@@ -115,9 +117,26 @@ private:
     std::vector<log_offset> named_;
     async::task_group tasks_;
     std::uint64_t spares_made_ = 0;
-    std::uint64_t last_refusal_ns_ = 0;
+    /// What the device has refused lately: so much room (or any spare), at that time.
+    class refusal {
+    public:
+        void note(std::uint64_t bytes, std::uint64_t now_ns) noexcept {
+            bytes_ = bytes;
+            at_ns_ = now_ns;
+        }
+        void clear() noexcept { bytes_ = nothing; }
+        [[nodiscard]] bool holds_for(std::uint64_t bytes, std::uint64_t now_ns) const noexcept;
+
+    private:
+        static constexpr std::uint64_t nothing = UINT64_MAX;
+        std::uint64_t bytes_ = nothing;
+        std::uint64_t at_ns_ = 0;
+    };
+    refusal room_refused_;
+    refusal spare_refused_;
     bool is_preparing_ = false;  ///< the prepare loop runs
     bool next_is_wanted_ = false;
+    /// the last attempt was refused: preparing rests until somebody asks
     bool out_of_space_ = false;
     bool is_stopping_ = false;
     bool has_written_ = false;  ///< something may have been changed since open
