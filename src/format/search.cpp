@@ -40,7 +40,6 @@ const std::byte* find_nonzero(const std::byte* from, const std::byte* to) noexce
 damage_search::damage_search(const search_params& params,
                              std::uint64_t from_position_bytes) noexcept
     : params_(params),
-      from_position_bytes_(from_position_bytes),
       position_bytes_(from_position_bytes),
       nonzero_looked_bytes_(from_position_bytes) {
     CAISSON_ASSERT(params_.commit_size_bytes_max >= at::commit_bytes_min);

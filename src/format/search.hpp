@@ -77,7 +77,6 @@ private:
     [[nodiscard]] std::uint64_t reach_bytes() const noexcept;
 
     search_params params_;
-    std::uint64_t from_position_bytes_;
     std::uint64_t position_bytes_;        // the next beginning to try
     std::uint64_t nonzero_looked_bytes_;  // up to here no byte differed from zero
     std::uint64_t checksummed_bytes_ = 0;
