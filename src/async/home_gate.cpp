@@ -73,10 +73,17 @@ bool home_gate::claim_home() noexcept {
     return false;
 }
 
-void home_gate::enter(detail::operation_node& node) {
+bool home_gate::arrive_now(detail::operation_node& node) {
     // At home with an empty inbox nothing of this thread can be overtaken.
-    if (is_home() && !is_violated() && inbox_.load(std::memory_order_acquire) == nullptr) {
-        node.arrive(node, node.target);
+    if (!is_home() || is_violated() || inbox_.load(std::memory_order_acquire) != nullptr) {
+        return false;
+    }
+    node.arrive(node, node.target);
+    return true;
+}
+
+void home_gate::enter(detail::operation_node& node) {
+    if (arrive_now(node)) {
         return;
     }
     detail::operation_node* newest = inbox_.load(std::memory_order_relaxed);

@@ -55,7 +55,8 @@ public:
     virtual void hand_over() noexcept = 0;
 
 protected:
-    ~owed_opening() { std::erase(core_.openings_, this); }
+    ~owed_opening() = default;
+    void forget() noexcept { std::erase(core_.openings_, this); }
     engine_core& core_;
 };
 
@@ -65,6 +66,7 @@ class engine_core::owed final : public owed_opening {
 public:
     owed(engine_core& core, Operation* operation) : owed_opening(core), operation_(operation) {}
     ~owed() {
+        forget();  // first: the handler that is destroyed may own the engine
         if (operation_ != nullptr) {
             operation_->abandon();
         }

@@ -29,10 +29,10 @@ void arrive(detail::operation_node& node, void* target) {
 
 void send_home(log_detail::log_core& core, detail::operation_node& operation) {
     operation.target = &core;
-    if (!core.gate().is_home()) {
+    if (!core.gate().arrive_now(operation)) {
         operation.travels_with = core.shared_from_this();
+        core.gate().enter(operation);
     }
-    core.gate().enter(operation);
 }
 
 /// A request that carries itself home.

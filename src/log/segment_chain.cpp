@@ -98,8 +98,11 @@ bool segment_chain::want_room(segment_file& segment, std::uint64_t end_bytes) {
 
 bool segment_chain::want_next() {
     forget_wish();
-    // With a spare it is the name of the one before that is waited for, not space.
-    if (!spare_ && spare_refused_.holds_for(0, shared_.world.clock.monotonic_ns())) {
+    if (spare_) {
+        // it is the name of the one before that is waited for: the rotation's end asks
+        return true;
+    }
+    if (spare_refused_.holds_for(0, shared_.world.clock.monotonic_ns())) {
         return false;
     }
     next_is_wanted_ = true;
