@@ -236,8 +236,10 @@ struct world_counters {
     std::uint64_t operations_by_kind[operation_kind_count] = {};
     std::uint64_t power_cuts = 0;
     std::uint64_t kills = 0;
-    std::uint64_t zombie_writes = 0;    ///< landed after their process was dead
-    std::uint64_t races = 0;            ///< two writes in flight to one sector
+    std::uint64_t zombie_writes = 0;  ///< landed after their process was dead
+    std::uint64_t races = 0;          ///< two writes in flight to one sector
+    /// two syncs of one file in flight: one may hide an error
+    std::uint64_t overlapping_syncs = 0;
     std::uint64_t buffers_changed = 0;  ///< a buffer was modified while a write of it was in flight
     std::uint64_t faults = 0;           ///< injected ones that happened
 };

@@ -426,7 +426,7 @@ void appender::on_group_ended(group& done) noexcept {
     if (last_left_ == &done) {
         last_left_ = nullptr;
     }
-    if (!done.is_prepared && !done.segment->file_copies_on_write()) {
+    if (!done.is_prepared && !done.segment->is_always_synced()) {
         shared_.counters.appends_outran_preparation += done.records;
     }
     advance();

@@ -55,9 +55,8 @@ segment_chain::segment_chain(log_shared& shared, group_listener& listener, log_d
       plan_(directory.root->traits().copies_on_write),
       named_(std::move(named)),
       tasks_(shared.world.home) {
-    target_ =
-        std::make_unique<segment_file>(shared, listener, std::move(tail.file), tail.begin,
-                                       tail.length_bytes, directory.root->traits().copies_on_write);
+    target_ = std::make_unique<segment_file>(shared, listener, std::move(tail.file), tail.begin,
+                                             tail.length_bytes, directory.root->traits());
     target_->tail = std::move(tail.tail_block);
     target_->has_commits = tail.commits > 0;
     target_->last = last;
@@ -74,7 +73,7 @@ segment_chain::~segment_chain() {
 failure segment_chain::trouble(const char* what, error_code code,
                                const segment_file& segment) const {
     return failure(code, std::string(what) + ": " + code.message())
-        .in_file(segment.is_named ? segment.name() : shared_.path + "/spare/" + segment.spare_name)
+        .in_file(segment.name())
         .advise(advice_after(code));
 }
 
@@ -236,7 +235,7 @@ net::awaitable<detailed<void>> segment_chain::create_spare() {
     }
     auto made = std::make_unique<segment_file>(
         shared_, listener_, std::move(opened).value(), log_offset{},
-        format::layout::segment_header::size_bytes, plan_copies_on_write());
+        format::layout::segment_header::size_bytes, directory_.root->traits());
     made->spare_name = name;
     made->tail.resize(format::layout::segment_header::size_bytes);
     format::encode_segment_header(made->tail);
@@ -265,10 +264,6 @@ net::awaitable<detailed<void>> segment_chain::create_spare() {
     meet_space();
     spare_ = std::move(made);
     co_return success();
-}
-
-bool segment_chain::plan_copies_on_write() const noexcept {
-    return directory_.root->traits().copies_on_write;
 }
 
 net::awaitable<detailed<void>> segment_chain::allocate(segment_file& segment,
@@ -324,15 +319,16 @@ net::awaitable<detailed<void>> segment_chain::sync_prepared(segment_file& segmen
     // The blocks count as written only when they and their extents are on stable storage: a DSYNC
     // overwrite would otherwise have to commit the file system's journal, which is what preparing
     // avoids.
-    shared_.counters.syncs_issued += 1;
-    const auto synced = co_await io::sync(*segment.file);
-    if (!synced) {
-        // Poison, also on ENOSPC: a sync reports once, and what it dropped may have been a commit's
-        // plain write.
-        shared_.health.poison(trouble("cannot sync prepared space", synced.error(), segment));
-        co_return success();
+    const std::uint64_t sync_number = segment.request_sync();
+    while (!segment.has_ended(sync_number) &&
+           (!shared_.health.is_poisoned() || !segment.is_quiet())) {
+        co_await shared_.changed.wait();
     }
-    segment.space.prepared_end = end_bytes;
+    // A failure has poisoned the log, also ENOSPC: a sync reports once, and what it dropped may
+    // have been a commit's plain write.
+    if (!shared_.health.is_poisoned()) {
+        segment.space.prepared_end = end_bytes;
+    }
     co_return success();
 }
 
@@ -382,6 +378,9 @@ net::awaitable<detailed<void>> segment_chain::seal_predecessor() {
             co_return success();
         }
         co_await shared_.changed.wait();
+    }
+    if (!planted(planted_bug::successor_named_early)) {
+        CAISSON_ASSERT(old.is_quiet());  // no other sync is in flight on it
     }
     const auto cut = co_await io::truncate(*old.file, old.end_bytes);
     if (!cut) {
@@ -451,6 +450,7 @@ net::awaitable<detailed<void>> segment_chain::finish() {
     CAISSON_ASSERT(!is_preparing_);
     CAISSON_ASSERT(target_->is_named);
     CAISSON_ASSERT(target_->groups_unfinished == 0);
+    CAISSON_ASSERT(target_->is_quiet());
     if (has_written_) {
         const auto cut = co_await io::truncate(*target_->file, target_->end_bytes);
         if (!cut) {

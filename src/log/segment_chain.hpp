@@ -98,7 +98,6 @@ private:
     void meet_no_space(const failure& cause);
     void meet_space() noexcept;
     void start_preparing();
-    [[nodiscard]] bool plan_copies_on_write() const noexcept;
 
     [[nodiscard]] failure trouble(const char* what, error_code code,
                                   const segment_file& segment) const;

@@ -18,7 +18,7 @@ namespace caisson::log_detail {
 
 segment_file::segment_file(log_shared& shared, group_listener& listener,
                            std::unique_ptr<io::file> opened, log_offset first,
-                           std::uint64_t length_bytes, bool copies_on_write)
+                           std::uint64_t length_bytes, const io::file_system_traits& on)
     : file(std::move(opened)),
       begin(first),
       end_bytes(length_bytes),
@@ -27,7 +27,8 @@ segment_file::segment_file(log_shared& shared, group_listener& listener,
       shared_(shared),
       listener_(listener),
       block_bytes_(file->block_size_bytes()),
-      copies_on_write_(copies_on_write) {
+      copies_on_write_(on.copies_on_write),
+      is_cached_(!on.supports_direct) {
     space.limit_bytes = round_up(shared.options.segment_size_bytes, block_bytes_);
     // The block in which the file ends is rewritten by the next group. It is not reserved beyond
     // the file's length.
@@ -42,7 +43,9 @@ segment_file::~segment_file() {
     }
 }
 
-std::string segment_file::name() const { return shared_.path + "/" + format::segment_name(begin); }
+std::string segment_file::name() const {
+    return shared_.path + "/" + (is_named ? format::segment_name(begin) : "spare/" + spare_name);
+}
 
 bool segment_file::is_being_zeroed(const group& waiting) const noexcept {
     return waiting.first_block_bytes(block_bytes_) < zeroing_end &&
@@ -63,8 +66,9 @@ void segment_file::start(group& leaving) {
     // file system's journal once a group; one fdatasync behind several groups does it once for all
     // of them. Large groups are few: they save the way back through this process between write and
     // sync (measured 1.2 times faster at 512 KiB).
-    leaving.is_prepared = !copies_on_write_ && last_end <= space.prepared_end;
-    const bool is_large = !copies_on_write_ && last_end - first >= dsync_unprepared_bytes_min;
+    // Through the page cache two DSYNC writes are two syncs beside each other.
+    leaving.is_prepared = !is_always_synced() && last_end <= space.prepared_end;
+    const bool is_large = !is_always_synced() && last_end - first >= dsync_unprepared_bytes_min;
     leaving.mode = leaving.is_prepared || is_large ? io::write_mode::dsync : io::write_mode::plain;
     if (planted(planted_bug::ack_before_sync)) {
         leaving.mode = io::write_mode::plain;
@@ -132,12 +136,24 @@ void segment_file::on_write_ended(group& written, std::int64_t outcome) noexcept
     }
 }
 
+std::uint64_t segment_file::request_sync() {
+    if (sync_.is_running) {
+        is_sync_requested_ = true;
+        return syncs_started_ + 1;
+    }
+    start_sync();
+    return syncs_started_;
+}
+
 void segment_file::start_sync() {
+    CAISSON_ASSERT(!sync_.is_running);
     // Only what had completed when the sync is submitted is covered: never the group whose write is
     // still in flight.
     covered_by_sync_ =
         planted(planted_bug::sync_beside_write) ? groups_in_flight_ : awaiting_sync_count_;
     sync_.is_running = true;
+    is_sync_requested_ = false;
+    ++syncs_started_;
     shared_.counters.syncs_issued += 1;
     if (planted(planted_bug::dsync_taken_for_flush) && awaiting_sync_count_ > 0) {
         // Writes the last block of the last group again with DSYNC, as if that flushed what was
@@ -160,6 +176,7 @@ void segment_file::sync_operation::ended(io::operation& self, std::int64_t outco
 
 void segment_file::on_sync_ended(std::int64_t outcome) noexcept {
     sync_.is_running = false;
+    ++syncs_ended_;
     if (outcome < 0) {
         fail("fdatasync failed", static_cast<int>(-outcome), end_bytes, begin);
     }
@@ -171,7 +188,7 @@ void segment_file::on_sync_ended(std::int64_t outcome) noexcept {
               awaiting_sync_.begin());
     awaiting_sync_count_ -= covered;
     covered_by_sync_ = 0;
-    if (awaiting_sync_count_ > 0) {
+    if (is_good && (awaiting_sync_count_ > 0 || is_sync_requested_)) {
         // Before anything is acknowledged: the device must not wait for those who hear of it.
         start_sync();
         shared_.world.disk.submit();

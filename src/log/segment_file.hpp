@@ -3,6 +3,10 @@
 // on it – which write mode a group gets, when a sync is due, and which groups a sync has made
 // durable. No policy about what a group holds or when it leaves. Read docs/architecture.md, "One
 // append".
+//
+// At most one sync of the file is in flight, whoever asked for it: the kernel reports a failed
+// write-back once for each open file, to one of those who ask. Beside another sync ours might be
+// told that all is well, and acknowledge what is lost.
 
 #include <caisson/types.hpp>
 
@@ -45,7 +49,7 @@ struct last_commit {
 class segment_file {
 public:
     segment_file(log_shared& shared, group_listener& listener, std::unique_ptr<io::file> file,
-                 log_offset begin, std::uint64_t end_bytes, bool copies_on_write);
+                 log_offset begin, std::uint64_t end_bytes, const io::file_system_traits& on);
     segment_file(const segment_file&) = delete;
     segment_file& operator=(const segment_file&) = delete;
     ~segment_file();
@@ -53,6 +57,15 @@ public:
     /// Writes a finished group (its buffer is complete, from the block it begins in). Nothing else
     /// may be in flight to those blocks, which is the caller's rule and asserted here.
     void start(group& leaving);
+
+    /// Asks for a sync that covers every write which has completed by now: its number. At once, or
+    /// after the one in flight, which may have begun before.
+    [[nodiscard]] std::uint64_t request_sync();
+    /// Whether that one has ended, well or not; then the log is poisoned. A log that is poisoned
+    /// before it began never has it: see is_quiet().
+    [[nodiscard]] bool has_ended(std::uint64_t sync_number) const noexcept {
+        return syncs_ended_ >= sync_number;
+    }
 
     /// Whether a zero-write in flight covers a block of the group.
     [[nodiscard]] bool is_being_zeroed(const group& waiting) const noexcept;
@@ -65,7 +78,8 @@ public:
     [[nodiscard]] bool is_quiet() const noexcept {
         return groups_in_flight_ == 0 && !sync_.is_running;
     }
-    [[nodiscard]] bool file_copies_on_write() const noexcept { return copies_on_write_; }
+    /// Prepared or not, a group's write is plain and followed by a sync.
+    [[nodiscard]] bool is_always_synced() const noexcept { return copies_on_write_ || is_cached_; }
     [[nodiscard]] std::string name() const;
 
     // Facts that the appender and the segment chain keep; see the comments for who changes what.
@@ -112,11 +126,15 @@ private:
     group_listener& listener_;
     std::uint32_t block_bytes_;
     bool copies_on_write_;
+    bool is_cached_;  ///< its writes go through the page cache
     std::uint32_t groups_in_flight_ = 0;
     /// written without DSYNC, in order; bounded by groups_in_flight_max
     std::array<group*, 8> awaiting_sync_{};
     std::uint32_t awaiting_sync_count_ = 0;
     std::uint32_t covered_by_sync_ = 0;  ///< how many of them the running sync covers
+    std::uint64_t syncs_started_ = 0;
+    std::uint64_t syncs_ended_ = 0;
+    bool is_sync_requested_ = false;  ///< another one is to follow the running one
     sync_operation sync_{*this};
 };
 

@@ -122,6 +122,9 @@ void device::start(life_state& life, io::operation& op, request_data asked,
         what.content_hash = hash_bytes(what.data.from);
         note_races(what);
     }
+    if (what.data.kind == operation_kind::sync) {
+        note_overlap(what);
+    }
     ++counters_.operations;
     ++counters_.operations_by_kind[static_cast<std::size_t>(what.data.kind)];
     scheduler_.trace(static_cast<std::uint64_t>(what.data.kind));
@@ -145,6 +148,14 @@ void device::note_races(const request& started) {
             ++counters_.races;
         }
     }
+}
+
+void device::note_overlap(const request& started) {
+    const bool overlaps = std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto* other) {
+        return other->data.kind == operation_kind::sync &&
+               other->data.target == started.data.target && &other->process() == &started.process();
+    });
+    counters_.overlapping_syncs += overlaps ? 1 : 0;
 }
 
 void device::cancel(io::operation& op) {

@@ -57,6 +57,7 @@ private:
 
     [[nodiscard]] std::uint64_t draw_latency(const request& what);
     [[nodiscard]] byte_range sectors_of(byte_range bytes) const noexcept;
+    void note_overlap(const request& started);
     void note_races(const request& started);
 
     // device_data.cpp

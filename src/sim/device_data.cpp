@@ -15,6 +15,12 @@ bool is_hit_by(const request& what, fault::effect effect) {
     return what.fate.is_hit && what.fate.what == effect;
 }
 
+/// A sync that fails and takes data along; not one that was merely interrupted.
+bool drops_data(const request& what) {
+    return what.data.kind == operation_kind::sync && is_hit_by(what, fault::effect::error) &&
+           what.fate.error_number != ECANCELED && what.fate.error_number != EINTR;
+}
+
 }  // namespace
 
 std::int64_t device::perform_on_file(request& what) {
@@ -208,10 +214,21 @@ std::int64_t device::do_sync(request& what, node& file) {
     if (is_hit_by(what, fault::effect::error)) {
         // The kernel reports the failure once, marks the pages clean and forgets (measured on ext4,
         // XFS, btrfs).
-        if (what.fate.error_number != ECANCELED && what.fate.error_number != EINTR) {
+        if (drops_data(what)) {
             file.content.drop(what.sequence_at_start);
         }
         return -what.fate.error_number;
+    }
+    // The error is reported to one of those who sync at the same time. It is not this one: its data
+    // is gone as well, and it says that all is well.
+    const bool is_swallowed =
+        std::any_of(in_flight_.begin(), in_flight_.end(), [&](const auto* other) {
+            return other != &what && other->data.target == what.data.target && drops_data(*other) &&
+                   &other->process() == &what.process();
+        });
+    if (is_swallowed) {
+        file.content.drop(what.sequence_at_start);
+        return 0;
     }
     if (!options().lying_flush) {
         file.content.sync(what.sequence_at_start);

@@ -59,6 +59,7 @@ world_options world_for(std::uint64_t seed) {
     options.sector_size_bytes = seed % 2 == 0 ? 512 : 4096;
     options.copies_on_write = random.below(10) == 0;
     options.supports_allocate = random.below(10) != 0;
+    options.supports_direct = random.below(10) != 0;
     return options;
 }
 
@@ -412,7 +413,10 @@ bool arm_faults(world& machine, const world_options& device, const swarm& chosen
         is_faulty = true;
         rates.read_errors = random.below(2) == 0 ? 2'000 : 100'000;
         rates.write_errors = 5'000;
-        rates.sync_errors = 10'000;
+        // Past the page cache recovery reads what the disk holds. Through it, what a failed sync
+        // has dropped still shows after a kill: such a file system does not let anybody see the
+        // truth.
+        rates.sync_errors = device.supports_direct ? 10'000 : 0;
         rates.name_errors = 10'000;
     }
     machine.set_fault_rates(rates);
@@ -530,6 +534,9 @@ history_report run_history(std::uint64_t seed, inspection inspects) {
     report.races = machine.counters().races;
     if (report.complaint.empty() && report.races > 0) {
         report.complaint = "two writes were in flight to one sector";
+    }
+    if (report.complaint.empty() && machine.counters().overlapping_syncs > 0) {
+        report.complaint = "two syncs of one file were in flight beside each other";
     }
     if (report.complaint.empty() && machine.counters().buffers_changed > 0) {
         report.complaint = "a buffer was changed while a write of it was in flight";

@@ -105,11 +105,11 @@ TEST_CASE("a handler that posts while it is destroyed is survived, and what it p
 }
 
 TEST_CASE("what is posted to a dead life never runs", "[sim][lives]") {
+    int ran = 0;
+    int destroyed = 0;  // both outlive the world, which destroys the last handler
     world world(1);
     const net::any_io_executor dead = world.executor();
     world.crash();
-    int ran = 0;
-    int destroyed = 0;
     net::post(dead, [&ran, owned = counts_destruction(destroyed)] { ++ran; });
     REQUIRE_FALSE(world.step());
     world.power_on();

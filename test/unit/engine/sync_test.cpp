@@ -1,0 +1,88 @@
+// Syncs of one segment: never two beside each other, and nothing is acknowledged after one failed.
+
+#include "engine_world.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cerrno>
+#include <utility>
+
+namespace caisson::test {
+namespace {
+
+/// Through the page cache every commit is synced, and so is the space that is prepared meanwhile.
+sim::world_options page_cached() {
+    sim::world_options options = calm();
+    options.supports_direct = false;
+    return options;
+}
+
+log_options small_segments() {
+    log_options options;
+    options.segment_size_bytes = 256 << 10;
+    return options;
+}
+
+/// Appends in bursts that outrun preparation and cross segments; how many were acknowledged before
+/// the first that was not, and that none was afterwards.
+std::uint64_t append_much(engine_world& machine, log& target) {
+    std::uint64_t acknowledged = 0;
+    bool has_failed = false;
+    for (int burst = 0; burst < 12; ++burst) {
+        const std::string record(static_cast<std::size_t>(burst % 4) * 9'000 + 100, 'x');
+        std::vector<answer<append_receipt>> answers;
+        for (int k = 0; k < 6; ++k) {
+            answers.push_back(machine.start_append(target, record));
+        }
+        for (const auto& each : answers) {
+            REQUIRE(machine.finish(each));
+            has_failed = has_failed || !each->value();
+            CHECK_FALSE((has_failed && each->value()));
+            acknowledged += has_failed ? 0 : 1;
+        }
+    }
+    return acknowledged;
+}
+
+}  // namespace
+
+TEST_CASE("two syncs of one file are never in flight beside each other", "[engine][sync]") {
+    for (const bool is_cached : {true, false}) {
+        for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+            engine_world machine(seed, is_cached ? page_cached() : calm());
+            log target = machine.open(small_segments());
+            CHECK(append_much(machine, target) == 72);
+            const auto closed = machine.start_close(target);
+            REQUIRE(machine.finish(closed));
+            CHECK(closed->value());
+            CHECK(machine.world.counters().overlapping_syncs == 0);
+        }
+    }
+}
+
+TEST_CASE("whichever sync fails, nothing is acknowledged that a power cut takes",
+          "[engine][sync]") {
+    for (const bool is_cached : {true, false}) {
+        bool was_hit = true;
+        for (std::uint64_t nth = 1; was_hit; ++nth) {
+            INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
+            engine_world machine(nth, is_cached ? page_cached() : calm());
+            log target = machine.open(small_segments());
+            const std::uint64_t faults_before = machine.world.counters().faults;
+            machine.world.inject(sim::fault(sim::operation_kind::sync, nth).fails_with(EIO));
+            const std::uint64_t acknowledged = append_much(machine, target);
+            machine.world.run();
+            was_hit = machine.world.counters().faults > faults_before;
+            CHECK(target.failure_cause().has_value() == was_hit);
+            machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
+            machine.destroy_engine();
+            target = log();
+            machine.world.clear_faults();
+            machine.world.power_on();
+            machine.start_engine();
+            CHECK(machine.open(small_segments()).durable_end() >= log_offset{acknowledged});
+        }
+    }
+}
+
+}  // namespace caisson::test
