@@ -27,8 +27,8 @@ public:
     /// in the next batch. Order between the calls of one thread is kept.
     void enter(detail::operation_node& node);
 
-    /// Runs `node.arrive` if the caller is at home and nobody waits in front of it. False: enter it,
-    /// with what keeps its target alive until the batch runs.
+    /// Runs `node.arrive` if the caller is at home and nobody waits in front of it. False: enter
+    /// it, with what keeps its target alive until the batch runs.
     bool arrive_now(detail::operation_node& node);
 
     /// True on the thread that runs the home executor (known once anything has run there).
