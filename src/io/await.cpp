@@ -180,8 +180,8 @@ task<std::uint64_t> read(file& from, std::span<std::byte> into, std::uint64_t po
         }
         done_bytes += static_cast<std::uint64_t>(outcome);
         // A direct read that ends off a block boundary has met the end of the file; going on from
-        // there would be misaligned.
-        if (outcome == 0 || done_bytes % from.block_size_bytes() != 0) {
+        // there would be misaligned. Through the page cache a short count says nothing.
+        if (outcome == 0 || (from.is_direct() && done_bytes % from.block_size_bytes() != 0)) {
             break;
         }
     }

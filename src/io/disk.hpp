@@ -58,6 +58,10 @@ public:
     /// >= 512.
     [[nodiscard]] virtual std::uint32_t block_size_bytes() const noexcept = 0;
 
+    /// Whether it goes past the page cache. Through the cache nothing needs to be aligned, and a
+    /// read may be short anywhere; a direct read that ends off a block boundary has met the end.
+    [[nodiscard]] virtual bool is_direct() const noexcept = 0;
+
     /// Outcome: bytes read; 0 at or past the end of the file; may be short.
     virtual void start_read(operation& op, std::span<std::byte> into,
                             std::uint64_t position_bytes) = 0;

@@ -132,8 +132,9 @@ private:
             return false;
         }
         filled_bytes_ += static_cast<std::uint64_t>(outcome);
-        // Direct reads that end off a block boundary have met the end of the file (io/await.cpp).
-        is_at_end_ = outcome == 0 || filled_bytes_ % file_->block_size_bytes() != 0;
+        // As in io/await.cpp: through the page cache a short count is no end of the file.
+        is_at_end_ =
+            outcome == 0 || (file_->is_direct() && filled_bytes_ % file_->block_size_bytes() != 0);
         return !is_at_end_ && filled_bytes_ < wanted_bytes_;
     }
 

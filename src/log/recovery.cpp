@@ -415,6 +415,12 @@ net::awaitable<detailed<void>> opener::read_tail_block() {
         co_return call_failed(read.error(), path_, format::segment_name(log_.tail.begin),
                               "read the last block");
     }
+    if (read.value() < log_.tail.length_bytes - begin) {
+        // The next group rewrites this block: what was not read would be lost.
+        co_return failure(errc::unreadable, "the last block ends before the log does")
+            .in_file(path_of(root(), format::segment_name(log_.tail.begin)))
+            .at_byte(begin + read.value());
+    }
     const auto used = buffer.bytes().first(log_.tail.length_bytes - begin);
     log_.tail.tail_block.assign(used.begin(), used.end());
     co_return success();

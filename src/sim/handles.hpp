@@ -74,6 +74,7 @@ public:
     [[nodiscard]] std::uint32_t block_size_bytes() const noexcept override {
         return device_.options().block_size_bytes;
     }
+    [[nodiscard]] bool is_direct() const noexcept override;
     void start_read(io::operation& op, std::span<std::byte> into,
                     std::uint64_t position_bytes) override;
     void start_write(io::operation& op, std::span<const std::byte> from,
@@ -86,7 +87,6 @@ public:
 
 private:
     [[nodiscard]] request_data ask(operation_kind kind) const;
-    [[nodiscard]] bool is_direct() const noexcept;
     [[nodiscard]] bool is_writable() const noexcept;
     [[nodiscard]] std::int64_t check_alignment(const void* memory, std::uint64_t bytes,
                                                std::uint64_t position) const noexcept;

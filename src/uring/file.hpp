@@ -4,6 +4,7 @@
 
 #include "io/disk.hpp"
 #include "uring/backend.hpp"
+#include "uring/system_calls.hpp"
 
 namespace caisson::uring {
 
@@ -12,9 +13,11 @@ public:
     file(backend& on, descriptor opened, std::uint32_t block_size_bytes)
         : backend_(on),
           descriptor_(on.ring, std::move(opened), ring::file_use::data),
-          block_size_bytes_(block_size_bytes) {}
+          block_size_bytes_(block_size_bytes),
+          is_direct_(is_past_page_cache(descriptor_.number())) {}
 
     std::uint32_t block_size_bytes() const noexcept override { return block_size_bytes_; }
+    bool is_direct() const noexcept override { return is_direct_; }
     void start_read(io::operation& op, std::span<std::byte> into,
                     std::uint64_t position_bytes) override;
     void start_write(io::operation& op, std::span<const std::byte> from,
@@ -34,6 +37,7 @@ private:
     backend& backend_;
     registered_descriptor descriptor_;
     std::uint32_t block_size_bytes_;
+    bool is_direct_;
     /// Highest end of a write ever started on this handle. A failed allocation must not cut below
     /// it.
     std::uint64_t written_end_bytes_ = 0;

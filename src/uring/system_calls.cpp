@@ -269,6 +269,8 @@ std::int64_t sync_directory(int directory) {
     return ::fsync(directory) == 0 ? 0 : failed();
 }
 
+bool is_past_page_cache(int file) noexcept { return (::fcntl(file, F_GETFL) & O_DIRECT) != 0; }
+
 std::int64_t truncate_file(int file, std::uint64_t length_bytes) {
     return without_interruption(
                [&] { return ::ftruncate(file, static_cast<off_t>(length_bytes)); }) == 0

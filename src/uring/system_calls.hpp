@@ -59,6 +59,8 @@ std::int64_t rename_entry(int from_directory, const std::string& from, int to_di
 std::int64_t unlink_entry(int in_directory, const std::string& name);
 std::int64_t sync_directory(int directory);
 
+/// Whether an open descriptor has O_DIRECT, whatever was asked for when it was opened.
+[[nodiscard]] bool is_past_page_cache(int file) noexcept;
 std::int64_t truncate_file(int file, std::uint64_t length_bytes);
 /// Reserves [begin, end) and extends the length. ext4 leaves a file grown when this fails:
 /// `length_before_bytes`, which is always set, is for `restore_length`.

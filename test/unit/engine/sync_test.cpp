@@ -85,4 +85,41 @@ TEST_CASE("whichever sync fails, nothing is acknowledged that a power cut takes"
     }
 }
 
+TEST_CASE("a short read through the page cache is no end of the file", "[engine][short]") {
+    // Every read of an open in turn comes short: nothing may be taken for the end of a segment, nor
+    // may the next group rewrite the last block with what was not read.
+    for (unsigned nth = 1; nth <= 12; ++nth) {
+        engine_world machine(nth, page_cached());
+        const std::string record(700, 'r');
+        {
+            log target = machine.open();
+            for (int k = 0; k < 20; ++k) {
+                REQUIRE(machine.append(target, record));
+            }
+        }
+        machine.world.crash();
+        machine.destroy_engine();
+        machine.world.power_on();
+        machine.start_engine();
+        machine.world.inject(
+            sim::fault(sim::operation_kind::read, nth).does(sim::fault::effect::short_count));
+        log target = machine.open();
+        CHECK(target.durable_end() == log_offset{20});
+        REQUIRE(machine.append(target, record));
+        log_reader reader = target.reader(log_offset{});
+        std::uint64_t records = 0;
+        for (bool has_more = true; has_more;) {
+            const auto next = machine.start_read(reader);
+            REQUIRE(machine.finish(next));
+            REQUIRE(next->value());
+            for (const auto each : next->value().value()) {
+                CHECK(each.size() == record.size());
+                ++records;
+            }
+            has_more = !next->value().value().empty();
+        }
+        CHECK(records == 21);
+    }
+}
+
 }  // namespace caisson::test
