@@ -73,9 +73,7 @@ public:
     }
 
     ~thread_home() override {
-        if (thread_.get_id() == std::this_thread::get_id()) {
-            thread_.detach();
-        } else if (thread_.joinable()) {  // never given to an engine
+        if (thread_.joinable()) {  // no engine has retired on it
             guard_.reset();
             thread_.join();
         }
@@ -86,6 +84,7 @@ public:
     void abandon() noexcept override { world_->abandon(); }
     void retire(std::shared_ptr<void> engine) noexcept override {
         retired_ = std::move(engine);
+        thread_.detach();
         guard_.reset();
     }
     [[nodiscard]] std::shared_future<void> thread_ended() const override { return ended_; }

@@ -110,11 +110,7 @@ blocking_pool::~blocking_pool() {
     }
     state_->wake.notify_all();
     for (std::thread& thread : state_->threads) {
-        if (state_->is_abandoned) {
-            thread.detach();
-        } else {
-            thread.join();
-        }
+        thread.join();
     }
     state_->threads.clear();
     state_->is_destroyed = true;
@@ -262,6 +258,10 @@ void blocking_pool::abandon() noexcept {
         state_->stopping = true;
     }
     state_->wake.notify_all();
+    for (std::thread& thread : state_->threads) {
+        thread.detach();
+    }
+    state_->threads.clear();
 }
 
 }  // namespace caisson::io
