@@ -114,6 +114,9 @@ engine_core::~engine_core() {
     if (world_.disk.powered_off()) {
         tasks_.abandon();
         closing_.abandon();
+        for (const auto& each : std::exchange(logs_, {})) {
+            each->abandon_calls();
+        }
     } else {
         CAISSON_ASSERT(!has_leaked_);
     }

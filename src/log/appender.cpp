@@ -39,19 +39,30 @@ appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durab
 appender::~appender() {
     // Left only after a simulated power cut or past the close deadline: nobody is to be called any
     // more.
-    while (detail::append_operation* left = waiting_.pop()) {
-        left->abandon();
-    }
-    while (detail::append_operation* left = refused_.pop()) {
-        left->abandon();
-    }
+    abandon_calls();
     for (group* list : {oldest_, oldest_closed_, gathering_}) {
         while (list != nullptr) {
             const std::unique_ptr<group> owned(std::exchange(list, list->next));
-            while (detail::append_operation* left = owned->appends.pop()) {
-                left->abandon();
-            }
         }
+    }
+}
+
+void appender::abandon_calls() noexcept {
+    append_queue left;
+    const auto take_all = [&left](append_queue& from) {
+        while (detail::append_operation* each = from.pop()) {
+            left.push(*each);
+        }
+    };
+    take_all(waiting_);
+    take_all(refused_);
+    for (group* list : {oldest_, oldest_closed_, gathering_}) {
+        for (; list != nullptr; list = list->next) {
+            take_all(list->appends);
+        }
+    }
+    while (detail::append_operation* each = left.pop()) {
+        each->abandon();
     }
 }
 

@@ -49,6 +49,9 @@ public:
     /// with errc::poisoned. Groups in flight stay until the device lets go of them.
     void fail_all();
 
+    /// The world has ended: destroys the handlers of all calls without calling them.
+    void abandon_calls() noexcept;
+
     [[nodiscard]] segment_chain& chain() noexcept { return chain_; }
     [[nodiscard]] log_offset appended_end() const noexcept { return next_offset_; }
     [[nodiscard]] log_offset durable_end() const noexcept { return durable_end_; }

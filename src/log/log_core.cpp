@@ -42,13 +42,18 @@ log_core::~log_core() {
         CAISSON_ASSERT(shared_.world.disk.powered_off());
         tasks_.abandon();
     }
-    for (detail::wait_operation* left : waits_) {
+    abandon_calls();
+}
+
+void log_core::abandon_calls() noexcept {
+    appender_->abandon_calls();
+    for (detail::wait_operation* left : std::exchange(waits_, {})) {
         left->abandon();
     }
-    for (const settled_wait& left : settled_) {
+    for (const settled_wait& left : std::exchange(settled_, {})) {
         left.operation->abandon();
     }
-    for (detail::close_operation* left : closers_) {
+    for (detail::close_operation* left : std::exchange(closers_, {})) {
         left->abandon();
     }
 }

@@ -77,6 +77,9 @@ public:
     /// The time is over: closes with errc::outcome_unknown. What the kernel may still use (buffers,
     /// files, the lock, this object) is kept for ever. Without effect unless the log is closing.
     void give_up();
+    /// The simulated machine lost power: destroys the handlers of all calls without calling them.
+    /// They may own readers, which own this log, and would keep each other for ever.
+    void abandon_calls() noexcept;
     [[nodiscard]] bool is_closed() const noexcept {
         return is_closed_.load(std::memory_order_acquire);
     }

@@ -108,7 +108,7 @@ struct reader_core::run_ended {
     run_ended& operator=(run_ended&&) = delete;
     ~run_ended() {
         if (core_ != nullptr) {
-            core_->is_running_ = false;
+            core_->on_run_destroyed();
         }
     }
     void operator()(const std::exception_ptr& thrown) noexcept {
@@ -291,6 +291,16 @@ void reader_core::on_run_ended() noexcept {
         auto outcome = std::move(*outcome_);
         outcome_.reset();
         finish(std::move(outcome));
+    }
+}
+
+// The handler may own the reader, and this coroutine's frame is being destroyed: so its end comes
+// in a turn of its own, which destroys it when nothing runs any more.
+void reader_core::on_run_destroyed() noexcept {
+    is_running_ = false;
+    if (operation_ != nullptr) {
+        async::complete_later(entry_->executor(), *std::exchange(operation_, nullptr),
+                              error_code(errc::closed));
     }
 }
 

@@ -80,6 +80,7 @@ private:
     std::optional<commit_batch> try_without_io();
     void spawn(net::awaitable<void> work);
     void on_run_ended() noexcept;
+    void on_run_destroyed() noexcept;
     void wind_down() noexcept;
     net::awaitable<void> settle();
     net::awaitable<void> run();

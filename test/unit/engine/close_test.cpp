@@ -459,4 +459,31 @@ TEST_CASE("a view on a frozen device ends with its engine at the deadline",
     }
 }
 
+TEST_CASE("a power cut destroys calls whose handlers own what the calls belong to",
+          "[engine][close]") {
+    // The reader of a call that is under way, and a reader that keeps the log of a call that waits.
+    for (int steps = 0; steps < 40; ++steps) {
+        engine_world machine;
+        log target = machine.open();
+        REQUIRE(machine.append(target, "record"));
+        auto reading = std::make_shared<log_reader>(target.reader(log_offset{}));
+        auto waiting = std::make_shared<log_reader>(target.reader(log_offset{}));
+        const std::weak_ptr<log_reader> read_left = reading;
+        const std::weak_ptr<log_reader> wait_left = waiting;
+        reading->async_next([reading](result<commit_batch>) {});
+        target.async_wait_durable(log_offset{1'000}, durability::local, [waiting](result<void>) {});
+        reading.reset();
+        waiting.reset();
+        for (int k = 0; k < steps; ++k) {
+            machine.world.step();
+        }
+        machine.world.crash();
+        target = log();
+        machine.destroy_engine();
+        machine.world.power_on();
+        CHECK(read_left.expired());
+        CHECK(wait_left.expired());
+    }
+}
+
 }  // namespace caisson::test
