@@ -104,17 +104,21 @@ blocking_pool::blocking_pool(net::any_io_executor home, unsigned threads_max)
 }
 
 blocking_pool::~blocking_pool() {
-    {
-        const std::lock_guard lock(state_->mutex);
-        state_->stopping = true;
-    }
-    state_->wake.notify_all();
+    tell_threads_to_end();
     for (std::thread& thread : state_->threads) {
         thread.join();
     }
     state_->threads.clear();
     state_->is_destroyed = true;
     state_->tracked = {};
+}
+
+void blocking_pool::tell_threads_to_end() noexcept {
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->stopping = true;
+    }
+    state_->wake.notify_all();
 }
 
 void blocking_pool::run_thread(std::shared_ptr<state> shared) {
@@ -253,11 +257,7 @@ void blocking_pool::wait(std::chrono::nanoseconds timeout) {
 void blocking_pool::abandon() noexcept {
     state_->is_abandoned = true;
     state_->tracked = {};
-    {
-        const std::lock_guard lock(state_->mutex);
-        state_->stopping = true;
-    }
-    state_->wake.notify_all();
+    tell_threads_to_end();
     for (std::thread& thread : state_->threads) {
         thread.detach();
     }

@@ -81,6 +81,7 @@ private:
     class task_job;
 
     void enqueue(operation& op, std::unique_ptr<job> what);
+    void tell_threads_to_end() noexcept;
     static void run_thread(std::shared_ptr<state> shared);
     static void finish_jobs(const std::shared_ptr<state>& shared);
 

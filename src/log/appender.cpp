@@ -40,35 +40,26 @@ appender::~appender() {
     // Left only after a simulated power cut or past the close deadline: nobody is to be called any
     // more.
     abandon_calls();
-    for (group* list : {oldest_, oldest_closed_, gathering_}) {
-        while (list != nullptr) {
-            const std::unique_ptr<group> owned(std::exchange(list, list->next));
-        }
+    closed_.take(left_);
+    while (group* const each = closed_.pop()) {
+        delete each;
     }
+    delete gathering_;
 }
 
 void appender::abandon_calls() noexcept {
     append_queue left;
-    const auto take_all = [&left](append_queue& from) {
-        while (detail::append_operation* each = from.pop()) {
-            left.push(*each);
-        }
-    };
-    take_all(waiting_);
-    take_all(refused_);
-    for (group* list : {oldest_, oldest_closed_, gathering_}) {
-        for (; list != nullptr; list = list->next) {
-            take_all(list->appends);
-        }
-    }
+    left.take(waiting_);
+    left.take(refused_);
+    take_admitted(left);
     while (detail::append_operation* each = left.pop()) {
         each->abandon();
     }
 }
 
 bool appender::is_drained() const noexcept {
-    return waiting_.is_empty() && refused_.is_empty() && oldest_ == nullptr &&
-           oldest_closed_ == nullptr && gathering_ == nullptr;
+    return waiting_.is_empty() && refused_.is_empty() && left_.is_empty() && closed_.is_empty() &&
+           gathering_ == nullptr;
 }
 
 // ---- admission
@@ -117,7 +108,7 @@ void appender::admit(detail::append_operation& append) {
     } else if (outcome != admission::done) {
         refuse(append, reason_of(outcome));
     }
-    if (oldest_closed_ != nullptr) {
+    if (!closed_.is_empty()) {
         let_groups_leave();  // it is full: waiting for the end of the turn would win nothing
     }
     schedule_turn();
@@ -207,7 +198,10 @@ void appender::admit_waiting() {
 }
 
 void appender::withdraw(std::uint64_t ticket) {
-    if (detail::append_operation* found = waiting_.remove(ticket)) {
+    const auto is_it = [ticket](const detail::append_operation& each) {
+        return each.ticket == ticket;
+    };
+    if (detail::append_operation* found = waiting_.remove_if(is_it)) {
         shared_.counters.appends_waiting -= 1;
         chain_.forget_wish();  // the turn asks anew for who waits first then
         refuse(*found, net::error::operation_aborted);
@@ -314,8 +308,7 @@ void appender::close_gathering() {
     closing.phase = group_phase::closed;
     closing.segment->end_bytes = closing.position_bytes + closing.commit_bytes;
     closing.segment->has_commits = true;
-    (newest_closed_ == nullptr ? oldest_closed_ : newest_closed_->next) = &closing;
-    newest_closed_ = &closing;
+    closed_.push(closing);
 }
 
 // ---- leaving
@@ -366,7 +359,7 @@ bool appender::may_leave(const group& oldest) const noexcept {
 void appender::let_groups_leave() {
     bool has_submitted = false;
     while (!shared_.health.is_poisoned()) {
-        group* const oldest = oldest_closed_ != nullptr ? oldest_closed_ : gathering_;
+        group* const oldest = closed_.is_empty() ? gathering_ : closed_.front();
         if (oldest == nullptr || !may_leave(*oldest)) {
             break;
         }
@@ -376,12 +369,10 @@ void appender::let_groups_leave() {
         if (oldest->segment->is_being_zeroed(*oldest)) {
             break;  // the end of the zero-write schedules another turn
         }
-        oldest_closed_ = oldest->next;
-        newest_closed_ = oldest_closed_ == nullptr ? nullptr : newest_closed_;
-        oldest->next = nullptr;
+        closed_.pop();
         finish_commit(*oldest);
-        (newest_ == nullptr ? oldest_ : newest_->next) = oldest;
-        newest_ = last_left_ = oldest;
+        left_.push(*oldest);
+        last_left_ = oldest;
         ++in_flight_;
         adapt_to_load();
         oldest->segment->start(*oldest);
@@ -453,11 +444,9 @@ void appender::advance() noexcept {
     }
     std::uint64_t acknowledged = 0;
     const std::uint64_t admitted_before = admitted_appends_;
-    while (oldest_ != nullptr && oldest_->phase == group_phase::durable &&
-           oldest_->segment->is_named) {
-        group* const done = std::exchange(oldest_, oldest_->next);
-        newest_ = oldest_ == nullptr ? nullptr : newest_;
-        acknowledged += acknowledge(*done);
+    while (!left_.is_empty() && left_.front()->phase == group_phase::durable &&
+           left_.front()->segment->is_named) {
+        acknowledged += acknowledge(*left_.pop());
     }
     if (acknowledged == 0) {
         return;
@@ -494,15 +483,26 @@ void appender::release(group& done) noexcept {
     free_groups_.emplace_back(&done);
 }
 
-void appender::fail_all() {
-    append_queue unknown;
-    for (group* list : {oldest_, oldest_closed_, gathering_}) {
-        for (; list != nullptr; list = list->next) {
-            while (detail::append_operation* each = list->appends.pop()) {
-                unknown.push(*each);
-            }
+void appender::drop(group& unsent) noexcept {
+    --unsent.segment->groups_unfinished;
+    release(unsent);
+}
+
+// In the order of their offsets.
+void appender::take_admitted(append_queue& into) noexcept {
+    for (const group_queue& each : {left_, closed_}) {
+        for (group* from = each.front(); from != nullptr; from = group_queue::after(*from)) {
+            into.take(from->appends);
         }
     }
+    if (gathering_ != nullptr) {
+        into.take(gathering_->appends);
+    }
+}
+
+void appender::fail_all() {
+    append_queue unknown;
+    take_admitted(unknown);
     while (detail::append_operation* each = unknown.pop()) {
         refuse(*each, errc::outcome_unknown);
     }
@@ -511,26 +511,21 @@ void appender::fail_all() {
         refuse(*each, errc::poisoned);
     }
     // Groups the kernel has stay: their buffers are not ours until their completion. The others go.
-    for (group** list : {&oldest_closed_, &gathering_}) {
-        while (*list != nullptr) {
-            group* const gone = std::exchange(*list, (*list)->next);
-            --gone->segment->groups_unfinished;
-            release(*gone);
-        }
+    while (group* const each = closed_.pop()) {
+        drop(*each);
     }
-    newest_closed_ = nullptr;
-    group* kept = nullptr;
-    newest_ = nullptr;
-    for (group* list = std::exchange(oldest_, nullptr); list != nullptr;) {
-        group* const each = std::exchange(list, list->next);
-        each->next = nullptr;
+    if (gathering_ != nullptr) {
+        drop(*std::exchange(gathering_, nullptr));
+    }
+    group_queue kept;
+    while (group* const each = left_.pop()) {
         if (each->phase == group_phase::writing || each->phase == group_phase::written) {
-            (kept == nullptr ? oldest_ : newest_->next) = each;
-            kept = newest_ = each;
+            kept.push(*each);
         } else {
             release(*each);
         }
     }
+    left_ = kept;
     on_durable_(durable_listener_);
     schedule_turn();
 }

@@ -74,6 +74,8 @@ private:
     void encode(detail::append_operation& append);
     void close_gathering();
     void release(group& done) noexcept;
+    void drop(group& unsent) noexcept;
+    void take_admitted(append_queue& into) noexcept;
 
     void schedule_turn();
     void end_of_turn() noexcept;
@@ -96,15 +98,10 @@ private:
     append_queue waiting_;              ///< not admitted, in order of call
     append_queue refused_;              ///< to be completed at the end of the turn
     std::vector<error_code> refusals_;  ///< the reasons, in the order of refused_
-    // Groups in order of offsets: [first_left_ ... ) in flight or durable, then [first_closed_
-    // ...), then gathering_.
+    // Groups in order of offsets: those that left, those that are closed, the one that gathers.
     std::vector<std::unique_ptr<group>> free_groups_;
-    /// head of all groups that left, through group::next
-    group* oldest_ = nullptr;
-    group* newest_ = nullptr;
-    /// head of the groups that are closed and have not left
-    group* oldest_closed_ = nullptr;
-    group* newest_closed_ = nullptr;
+    group_queue left_;    ///< in flight, or durable and held back by an earlier one
+    group_queue closed_;  ///< not left yet
     group* gathering_ = nullptr;
     /// the newest group that left, while it is in flight
     group* last_left_ = nullptr;

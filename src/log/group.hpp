@@ -6,6 +6,7 @@
 #include <caisson/types.hpp>
 
 #include "base/aligned_buffer.hpp"
+#include "base/intrusive_queue.hpp"
 #include "base/units.hpp"
 #include "io/disk.hpp"
 #include "io/transfer.hpp"
@@ -18,50 +19,7 @@ namespace caisson::log_detail {
 
 class segment_file;
 
-/// A queue of append operations, through operation_node::next.
-class append_queue {
-public:
-    [[nodiscard]] bool is_empty() const noexcept { return first_ == nullptr; }
-    void push(detail::append_operation& added) noexcept {
-        added.next = nullptr;
-        if (first_ == nullptr) {
-            first_ = &added;
-        } else {
-            last_->next = &added;
-        }
-        last_ = &added;
-    }
-    void push_front(detail::append_operation& returned) noexcept {
-        returned.next = first_;
-        last_ = first_ == nullptr ? &returned : last_;
-        first_ = &returned;
-    }
-    detail::append_operation* pop() noexcept {
-        detail::append_operation* taken = first_;
-        if (taken != nullptr) {
-            first_ = static_cast<detail::append_operation*>(taken->next);
-        }
-        return taken;
-    }
-    /// Takes the operation with this ticket out; null if it is not here.
-    detail::append_operation* remove(std::uint64_t ticket) noexcept {
-        append_queue rest;
-        detail::append_operation* found = nullptr;
-        while (detail::append_operation* each = pop()) {
-            if (found == nullptr && each->ticket == ticket) {
-                found = each;
-            } else {
-                rest.push(*each);
-            }
-        }
-        *this = rest;
-        return found;
-    }
-
-private:
-    detail::append_operation* first_ = nullptr;
-    detail::append_operation* last_ = nullptr;
-};
+using append_queue = intrusive_queue<detail::append_operation>;
 
 enum class group_phase : std::uint8_t {
     gathering,  ///< takes appends
@@ -104,5 +62,7 @@ public:
 private:
     static void write_ended(io::operation& self, std::int64_t outcome) noexcept;
 };
+
+using group_queue = intrusive_queue<group>;
 
 }  // namespace caisson::log_detail

@@ -28,33 +28,6 @@ void keep_for_ever(std::unique_ptr<ring_port> port) {
 
 }  // namespace
 
-void ring::list::push(request* added) noexcept {
-    added->next = nullptr;
-    (last == nullptr ? first : last->next) = added;
-    last = added;
-}
-
-ring::request* ring::list::pop() noexcept {
-    request* const taken = first;
-    if (taken != nullptr) {
-        first = taken->next;
-        if (first == nullptr) {
-            last = nullptr;
-        }
-    }
-    return taken;
-}
-
-void ring::list::remove(request* removed) noexcept {
-    list kept;
-    while (request* const taken = pop()) {
-        if (taken != removed) {
-            kept.push(taken);
-        }
-    }
-    *this = kept;
-}
-
 ring::ring(net::io_context& home, std::unique_ptr<ring_port> port,
            std::shared_ptr<spdlog::logger> logger)
     : state_(std::make_shared<shared_state>(home.get_executor(), std::move(logger))),
@@ -188,7 +161,7 @@ void ring::disarm() {
 }
 
 ring::request* ring::allocate_request() {
-    if (free_.first == nullptr) {
+    if (free_.is_empty()) {
         std::unique_ptr<request[]> chunk(new (std::nothrow) request[requests_per_chunk]);
         if (!chunk) {
             return nullptr;
@@ -197,7 +170,7 @@ ring::request* ring::allocate_request() {
             static_cast<std::uint32_t>(request_chunks_.size() * requests_per_chunk);
         for (std::uint32_t i = 0; i < requests_per_chunk; ++i) {
             chunk[i].index = first_index + i;
-            free_.push(&chunk[i]);
+            free_.push(chunk[i]);
         }
         request_chunks_.push_back(std::move(chunk));
     }
@@ -210,17 +183,13 @@ void ring::free_request(request* freed) noexcept {
     freed->is_cancelled = false;
     freed->op = nullptr;
     // Last freed, first used: the hottest in the cache.
-    freed->next = free_.first;
-    free_.first = freed;
-    if (free_.last == nullptr) {
-        free_.last = freed;
-    }
+    free_.push_front(*freed);
 }
 
 void ring::finish(request* done, std::int64_t outcome) noexcept {
     done->now = request::state::finished;
     done->outcome = outcome;
-    finished_.push(done);
+    finished_.push(*done);
 }
 
 void ring::start(io::operation& op, submission what) {
@@ -239,11 +208,11 @@ void ring::start(io::operation& op, submission what) {
     added->what.id = added->id();
     if (is_abandoned_) {
         added->now = request::state::waiting;
-        waiting_.push(added);
+        waiting_.push(*added);
         return;
     }
     post_turn();
-    if (!is_broken() && waiting_.first == nullptr) {
+    if (!is_broken() && waiting_.is_empty()) {
         if (try_prepare(added->what)) {
             added->now = request::state::in_kernel;
             pass_to_kernel(added);
@@ -258,7 +227,7 @@ void ring::start(io::operation& op, submission what) {
         return;
     }
     added->now = request::state::waiting;
-    waiting_.push(added);
+    waiting_.push(*added);
 }
 
 void ring::fail(io::operation& op, std::int64_t outcome) {
@@ -298,7 +267,7 @@ bool ring::try_prepare(const submission& what) {
 }
 
 void ring::prepare_waiting() {
-    while (waiting_.first != nullptr && !is_broken() && try_prepare(waiting_.first->what)) {
+    while (!waiting_.is_empty() && !is_broken() && try_prepare(waiting_.front()->what)) {
         request* const moved = waiting_.pop();
         moved->now = request::state::in_kernel;
         pass_to_kernel(moved);
@@ -324,7 +293,7 @@ void ring::cancel(io::operation& op) {
     }
     switch (target->now) {
     case request::state::waiting:
-        waiting_.remove(target);
+        waiting_.remove_if([target](const request& each) { return &each == target; });
         finish(target, -ECANCELED);
         post_turn();
         break;

@@ -3,6 +3,7 @@
 // Submits once a turn of the loop, collects completions first and runs them afterwards. Knows
 // nothing about directories or logs. Read docs/architecture.md, "The ring".
 
+#include "base/intrusive_queue.hpp"
 #include "io/operation.hpp"
 #include "uring/facts.hpp"
 #include "uring/ring_port.hpp"
@@ -110,13 +111,7 @@ public:
 private:
     struct request;
     struct shared_state;
-    struct list {
-        request* first = nullptr;
-        request* last = nullptr;
-        void push(request* added) noexcept;
-        request* pop() noexcept;
-        void remove(request* removed) noexcept;
-    };
+    using list = intrusive_queue<request>;
 
     [[nodiscard]] bool is_broken() const noexcept { return broken_errno_ != 0; }
     request* allocate_request();

@@ -139,8 +139,8 @@ void ring::service() {
 void ring::run_finished() {
     // What is finished now and no more: a broken ring whose operations are started again must not
     // hold the loop. One at a time from the shared list, because a completion may drain the ring.
-    const request* const last = finished_.last;
-    for (bool is_last = false; !is_last && finished_.first != nullptr;) {
+    const request* const last = finished_.back();
+    for (bool is_last = false; !is_last && !finished_.is_empty();) {
         request* const done = finished_.pop();
         is_last = done == last;
         io::operation& op = *done->op;
