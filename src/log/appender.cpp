@@ -6,13 +6,11 @@
 #include "base/assert.hpp"
 #include "base/units.hpp"
 #include "format/layout.hpp"
-#include "format/native_codec.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace caisson::log_detail {
@@ -22,13 +20,11 @@ appender::appender(log_shared& shared, recovered_log& recovered, void (*on_durab
     : shared_(shared),
       on_durable_(on_durable),
       durable_listener_(durable_listener),
-      log_id_(recovered.log_id),
-      epoch_(recovered.epoch),
+      encoder_(shared, recovered),
       next_offset_(recovered.end),
       durable_end_(recovered.end),
-      last_{recovered.last_checksum, recovered.last_timestamp_us},
-      chain_(shared, *this, recovered.directory, *recovered.state, std::move(recovered.tail), last_,
-             std::move(recovered.segments), &appender::on_room_changed, this) {
+      chain_(shared, *this, recovered.directory, *recovered.state, std::move(recovered.tail),
+             encoder_.last(), std::move(recovered.segments), &appender::on_room_changed, this) {
     rules_.block_bytes = chain_.target().file->block_size_bytes();
     rules_.segment_size_bytes = round_down(shared.options.segment_size_bytes, rules_.block_bytes);
     rules_.alignment = shared.options.alignment;
@@ -160,11 +156,11 @@ appender::admission appender::try_admit(detail::append_operation& append) {
             if (!begin_group(target, append.framed_bytes)) {
                 return admission::no_memory;
             }
-        } else if (!reserve_buffer(*gathering_, framed)) {
+        } else if (!encoder_.reserve(*gathering_, framed, rules_.group_bytes_max)) {
             return admission::no_memory;
         }
     }
-    encode(append);
+    gather(append);
     return admission::done;
 }
 
@@ -247,7 +243,7 @@ bool appender::begin_group(segment_file& segment, std::uint64_t framed_bytes) {
     fresh->begin = next_offset_;
     fresh->phase = group_phase::gathering;
     fresh->next = nullptr;
-    if (!reserve_buffer(*fresh, framed_bytes)) {
+    if (!encoder_.reserve(*fresh, framed_bytes, rules_.group_bytes_max)) {
         free_groups_.push_back(std::move(fresh));
         return false;
     }
@@ -256,37 +252,10 @@ bool appender::begin_group(segment_file& segment, std::uint64_t framed_bytes) {
     return true;
 }
 
-bool appender::reserve_buffer(group& gathering, std::uint64_t framed_bytes) {
-    const std::uint64_t in_block = gathering.position_bytes % rules_.block_bytes;
-    // The commit with padding, in whole blocks from the one it begins in.
-    const std::uint64_t needed =
-        round_up(in_block + group_rules::commit_bytes(framed_bytes), rules_.block_bytes);
-    if (gathering.buffer.size_bytes() >= needed) {
-        return true;
-    }
-    // As large as groups are now: growing copies what was gathered.
-    aligned_buffer larger =
-        shared_.buffers.take(shared_.world.disk, std::max(needed, rules_.group_bytes_max));
-    if (!larger) {
-        return false;
-    }
-    if (gathering.buffer) {
-        const std::uint64_t used = in_block + format::native_records_at + gathering.framed_bytes;
-        std::memcpy(larger.data(), gathering.buffer.data(), used);
-        shared_.buffers.give_back(std::move(gathering.buffer));
-    }
-    gathering.buffer = std::move(larger);
-    return true;
-}
-
-void appender::encode(detail::append_operation& append) {
-    group& into = *gathering_;
-    const std::uint64_t in_block = into.position_bytes % rules_.block_bytes;
+void appender::gather(detail::append_operation& append) {
     append.begin = next_offset_;
-    append.encode(into.buffer.data() + in_block + format::native_records_at + into.framed_bytes);
-    into.framed_bytes += append.framed_bytes;
-    into.records += append.records;
-    into.appends.push(append);
+    encoder_.add(*gathering_, append);
+    gathering_->appends.push(append);
     next_offset_ += append.records;
     pending_bytes_ += append.framed_bytes;
     ++admitted_appends_;
@@ -370,7 +339,7 @@ void appender::let_groups_leave() {
             break;  // the end of the zero-write schedules another turn
         }
         closed_.pop();
-        finish_commit(*oldest);
+        encoder_.finish(*oldest, durable_end_);
         left_.push(*oldest);
         last_left_ = oldest;
         ++in_flight_;
@@ -383,40 +352,6 @@ void appender::let_groups_leave() {
         shared_.world.disk.submit();
         chain_.on_progress();
     }
-}
-
-void appender::finish_commit(group& leaving) {
-    segment_file& segment = *leaving.segment;
-    const std::uint64_t in_block = leaving.position_bytes % rules_.block_bytes;
-    CAISSON_ASSERT(segment.tail.size() == in_block);
-    CAISSON_ASSERT(leaving.records <= format::layout::commit_records_max);
-    std::byte* const first = leaving.buffer.data();
-    std::copy(segment.tail.begin(), segment.tail.end(), first);
-
-    // The clock may jump back; the log's time does not.
-    const std::uint64_t now_us = shared_.world.clock.wall_us();
-    shared_.counters.clock_ahead_us = last_.timestamp_us > now_us ? last_.timestamp_us - now_us : 0;
-    last_.timestamp_us = std::max(last_.timestamp_us, now_us);
-
-    format::native_commit commit;
-    commit.begin = leaving.begin;
-    commit.epoch = epoch_;
-    commit.record_count = static_cast<std::uint16_t>(leaving.records);
-    commit.framed_bytes = leaving.framed_bytes;
-    commit.trailer = {log_id_, durable_end_, last_.timestamp_us, last_.checksum};
-    last_.checksum = format::finish_commit({first + in_block, leaving.commit_bytes}, commit);
-
-    // What follows the commit in its last block is zero: a reader of the block meets a clean end.
-    const std::uint64_t end_in_buffer = in_block + leaving.commit_bytes;
-    const std::uint64_t blocks_end = round_up(end_in_buffer, rules_.block_bytes);
-    std::memset(first + end_in_buffer, 0, blocks_end - end_in_buffer);
-    const std::uint64_t tail_begin = round_down(end_in_buffer, rules_.block_bytes);
-    segment.tail.assign(first + tail_begin, first + end_in_buffer);
-    segment.last = last_;
-    segment.last_commit_position_bytes = leaving.position_bytes;
-    segment.index.add_commit(leaving.begin, leaving.position_bytes, leaving.commit_bytes);
-    shared_.counters.commits_written += 1;
-    shared_.counters.padding_bytes_written += leaving.padding_bytes;
 }
 
 // ---- completion

@@ -10,6 +10,7 @@
 #include <caisson/detail/append_operation.hpp>
 #include <caisson/types.hpp>
 
+#include "log/commit_encoder.hpp"
 #include "log/group.hpp"
 #include "log/group_plan.hpp"
 #include "log/log_shared.hpp"
@@ -70,8 +71,7 @@ private:
     void refuse(detail::append_operation& append, error_code why);
 
     [[nodiscard]] bool begin_group(segment_file& segment, std::uint64_t framed_bytes);
-    [[nodiscard]] bool reserve_buffer(group& gathering, std::uint64_t framed_bytes);
-    void encode(detail::append_operation& append);
+    void gather(detail::append_operation& append);
     void close_gathering();
     void release(group& done) noexcept;
     void drop(group& unsent) noexcept;
@@ -82,7 +82,6 @@ private:
     void let_groups_leave();
     [[nodiscard]] bool may_leave(const group& oldest) const noexcept;
     void adapt_to_load() noexcept;
-    void finish_commit(group& leaving);
     void advance() noexcept;
     /// Returns how many appends it completed.
     std::uint64_t acknowledge(group& durable) noexcept;
@@ -92,8 +91,7 @@ private:
     void* durable_listener_;
     group_rules rules_;
     group_threshold threshold_;
-    std::uint64_t log_id_;
-    std::uint64_t epoch_;
+    commit_encoder encoder_;
 
     append_queue waiting_;              ///< not admitted, in order of call
     append_queue refused_;              ///< to be completed at the end of the turn
@@ -110,7 +108,6 @@ private:
     std::uint64_t pending_bytes_ = 0;     ///< admitted and not acknowledged
     log_offset next_offset_;
     log_offset durable_end_;
-    last_commit last_;  ///< of the last commit that left
     bool is_closed_ = false;
     bool turn_is_scheduled_ = false;
     segment_chain chain_;
