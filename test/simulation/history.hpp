@@ -3,6 +3,8 @@
 // clean closes and faults, judged by the oracle. Knows the public interface only. Read
 // docs/simulation.md.
 
+#include "simulation/swarm.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -21,10 +23,6 @@ struct history_report {
     /// two writes in flight to one sector: the engine never does that
     std::uint64_t races = 0;
 };
-
-/// Whether another process verifies and reads the directory beside the writers, from before it is
-/// opened until after it was closed.
-enum class inspection : std::uint8_t { by_seed, always };
 
 /// Runs the history of `seed`. The same seed gives the same report, on every machine and compiler.
 history_report run_history(std::uint64_t seed, inspection inspects = inspection::by_seed);
