@@ -73,6 +73,7 @@ private:
     net::awaitable<detailed<void>> keep(window_reader& reader, std::uint64_t begin_bytes,
                                         std::uint64_t end_bytes);
     net::awaitable<detailed<void>> settle(lineage before);
+    net::awaitable<detailed<void>> write_tail_again();
     net::awaitable<detailed<void>> read_tail_block();
 
     [[nodiscard]] format::scan_params params_for(log_offset begin, const lineage& before) const;
@@ -372,6 +373,9 @@ net::awaitable<detailed<void>> opener::settle(lineage before) {
                          co_await open_below(root(), format::spare_directory_name));
     BOOST_OUTCOME_CO_TRYV(co_await empty_spare(*log_.directory.spare));
 
+    if (!log_.tail.file->is_direct() && !log_.report.was_closed_cleanly) {
+        BOOST_OUTCOME_CO_TRYV(co_await write_tail_again());
+    }
     // The cut before anything is appended: bytes that come back behind new commits would be judged
     // as theirs.
     if (!was_cut_ || !planted(planted_bug::cut_not_synced)) {
@@ -386,7 +390,7 @@ net::awaitable<detailed<void>> opener::settle(lineage before) {
         BOOST_OUTCOME_CO_TRYV(co_await sync_names(*log_.directory.spare));
         BOOST_OUTCOME_CO_TRYV(co_await sync_names(root()));
     }
-    BOOST_OUTCOME_CO_TRYV(co_await log_.state->sync());
+    BOOST_OUTCOME_CO_TRYV(co_await log_.state->confirm());
     format::log_state changed = state();
     format::newest_segment newest;
     newest.begin = log_.tail.begin;
@@ -398,6 +402,26 @@ net::awaitable<detailed<void>> opener::settle(lineage before) {
     }
     if (changed != state()) {
         co_return co_await log_.state->store(changed);
+    }
+    co_return success();
+}
+
+// The page cache shows what a failed sync of the predecessor has dropped, and another sync finds
+// nothing to do. Written again it is true, or the sync that follows fails. A segment with a
+// successor was synced before that got its name; one that was closed, before it was marked.
+net::awaitable<detailed<void>> opener::write_tail_again() {
+    io::file& file = *log_.tail.file;
+    const std::string name = format::segment_name(log_.tail.begin);
+    window_reader reader(file, path_of(root(), name), log_.tail.length_bytes);
+    for (std::uint64_t position = 0; position < log_.tail.length_bytes;) {
+        format::byte_need need{position, 1};
+        BOOST_OUTCOME_CO_TRYV(co_await reader.bring(need));
+        const auto bytes = reader.window().from(position);
+        auto written = co_await io::write(file, bytes, position, io::write_mode::plain);
+        if (!written) {
+            co_return call_failed(written.error(), path_, name, "write the segment's end again");
+        }
+        position += bytes.size();
     }
     co_return success();
 }

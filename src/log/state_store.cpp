@@ -192,12 +192,19 @@ net::awaitable<detailed<void>> state_store::write_slot(format::log_state changed
             .advise("reopen the log");
     }
     changed.generation = current_.generation + 1;
+    BOOST_OUTCOME_CO_TRYV(co_await put(changed));
+    other_ = std::exchange(current_, std::move(changed));
+    co_return success();
+}
+
+// Into the slot of its generation.
+net::awaitable<detailed<void>> state_store::put(const format::log_state& what) {
     std::memset(slot_bytes_.data(), 0, slot_bytes_.size_bytes());
-    format::encode_state(slot_bytes_.bytes().first<at::slot_bytes>(), changed);
-    CAISSON_ASSERT_SLOW(format::decode_state(slot_of(slot_bytes_)).value() == changed);
+    format::encode_state(slot_bytes_.bytes().first<at::slot_bytes>(), what);
+    CAISSON_ASSERT_SLOW(format::decode_state(slot_of(slot_bytes_)).value() == what);
 
     const std::uint64_t position =
-        format::state_slot_position_bytes(format::state_slot_of(changed.generation));
+        format::state_slot_position_bytes(format::state_slot_of(what.generation));
     auto written = co_await io::write(*file_, slot_bytes_.bytes(), position, io::write_mode::dsync);
     if (!written) {
         poisoned_ = true;
@@ -206,8 +213,17 @@ net::awaitable<detailed<void>> state_store::write_slot(format::log_state changed
             .at_byte(position)
             .advise(advice_after(written.error()));
     }
-    other_ = std::exchange(current_, std::move(changed));
     co_return success();
+}
+
+// The page cache shows what a failed sync has dropped, and another sync finds nothing to do: only
+// writing it again makes it true. The slot that counts first: it may be the other one that the disk
+// still goes by.
+net::awaitable<detailed<void>> state_store::confirm() {
+    if (!file_->is_direct()) {
+        BOOST_OUTCOME_CO_TRYV(co_await put(current_));
+    }
+    co_return co_await sync();
 }
 
 net::awaitable<detailed<void>> state_store::sync() {

@@ -64,8 +64,9 @@ public:
     /// After a failed write: every later one fails with errc::poisoned.
     [[nodiscard]] bool is_poisoned() const noexcept { return poisoned_; }
 
-    /// Makes an existing STATE durable as it stands: a killed predecessor's last write may not be.
-    net::awaitable<detailed<void>> sync();
+    /// Makes an existing STATE durable as it was read: a killed predecessor's last write may not
+    /// be.
+    net::awaitable<detailed<void>> confirm();
 
 private:
     state_store(std::unique_ptr<io::file> file, std::string path,
@@ -73,6 +74,8 @@ private:
 
     net::awaitable<detailed<void>> read_slots();
     net::awaitable<detailed<void>> write_slot(format::log_state changed);
+    net::awaitable<detailed<void>> put(const format::log_state& what);
+    net::awaitable<detailed<void>> sync();
 
     std::unique_ptr<io::file> file_;
     std::string path_;           ///< for messages

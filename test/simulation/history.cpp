@@ -36,9 +36,7 @@ bool arm_faults(world& machine, const world_options& device, const swarm& chosen
         is_faulty = true;
         rates.read_errors = random.below(2) == 0 ? 2'000 : 100'000;
         rates.write_errors = 5'000;
-        // Past the page cache recovery reads what the disk holds. Through it, what a failed sync
-        // has dropped still shows after a kill.
-        rates.sync_errors = device.supports_direct ? 10'000 : 0;
+        rates.sync_errors = 10'000;
         rates.name_errors = 10'000;
     }
     machine.set_fault_rates(rates);

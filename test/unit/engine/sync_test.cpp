@@ -44,6 +44,21 @@ std::uint64_t append_much(engine_world& machine, log& target) {
     return acknowledged;
 }
 
+struct failed_sync {
+    std::uint64_t acknowledged = 0;
+    bool was_hit = false;  ///< there were that many syncs
+};
+
+failed_sync append_with_failing_sync(engine_world& machine, log& target, std::uint64_t nth) {
+    const std::uint64_t faults_before = machine.world.counters().faults;
+    machine.world.inject(sim::fault(sim::operation_kind::sync, nth).fails_with(EIO));
+    failed_sync outcome;
+    outcome.acknowledged = append_much(machine, target);
+    machine.world.run();
+    outcome.was_hit = machine.world.counters().faults > faults_before;
+    return outcome;
+}
+
 }  // namespace
 
 TEST_CASE("two syncs of one file are never in flight beside each other", "[engine][sync]") {
@@ -68,11 +83,8 @@ TEST_CASE("whichever sync fails, nothing is acknowledged that a power cut takes"
             INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
             engine_world machine(nth, is_cached ? page_cached() : calm());
             log target = machine.open(small_segments());
-            const std::uint64_t faults_before = machine.world.counters().faults;
-            machine.world.inject(sim::fault(sim::operation_kind::sync, nth).fails_with(EIO));
-            const std::uint64_t acknowledged = append_much(machine, target);
-            machine.world.run();
-            was_hit = machine.world.counters().faults > faults_before;
+            const auto [acknowledged, hit] = append_with_failing_sync(machine, target, nth);
+            was_hit = hit;
             CHECK(target.failure_cause().has_value() == was_hit);
             machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
             machine.destroy_engine();
@@ -81,6 +93,34 @@ TEST_CASE("whichever sync fails, nothing is acknowledged that a power cut takes"
             machine.world.power_on();
             machine.start_engine();
             CHECK(machine.open(small_segments()).durable_end() >= log_offset{acknowledged});
+        }
+    }
+}
+
+TEST_CASE("what a reopened log shows after a failed sync stays", "[engine][sync]") {
+    // Through the page cache a reopened log reads what the failed sync has dropped, and the next
+    // sync succeeds without it.
+    for (const bool is_cached : {true, false}) {
+        bool was_hit = true;
+        for (std::uint64_t nth = 1; was_hit; ++nth) {
+            INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
+            engine_world machine(nth, is_cached ? page_cached() : calm());
+            log target = machine.open(small_segments());
+            was_hit = append_with_failing_sync(machine, target, nth).was_hit;
+            machine.world.kill();
+            machine.destroy_engine();
+            machine.world.clear_faults();
+            machine.world.power_on();
+            machine.start_engine();
+            target = machine.open(small_segments());
+            const log_offset shown = target.durable_end();
+            machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
+            machine.destroy_engine();
+            target = log();
+            machine.world.power_on();
+            machine.start_engine();
+            target = machine.open(small_segments());
+            CHECK(target.durable_end() >= shown);
         }
     }
 }

@@ -16,9 +16,14 @@ using log_detail::state_store;
 /// A log directory with STATE, and the store on it.
 class state_rig : public recovery_rig {
 public:
-    explicit state_rig(std::uint64_t seed = 1) : recovery_rig(seed) {
+    explicit state_rig(std::uint64_t seed = 1, const sim::world_options& options = calm())
+        : recovery_rig(seed, options) {
         log_.commits(2);
         put(log_);
+        open_again();
+    }
+
+    void open_again() {
         root = std::move(*run_in(world, io::open_root(world.environment().disk, log_path,
                                                       io::root_mode::existing)))
                    .value();
@@ -110,10 +115,7 @@ TEST_CASE("a power cut at any step of a settling leaves the old or the new fact"
                 rig.world.step();
             }
             rig.power_cut();
-            rig.root =
-                std::move(*run_in(rig.world, io::open_root(rig.world.environment().disk, log_path,
-                                                           io::root_mode::existing)))
-                    .value();
+            rig.open_again();
             auto again = rig.load();
             REQUIRE(again.has_value());
             const std::uint64_t epoch = again.value()->current().epoch;
@@ -199,6 +201,42 @@ TEST_CASE("after a failed write every later one is refused", "[log][state]") {
         const auto refused = store(rig, on, on.current());
         REQUIRE_FALSE(refused.has_value());
         CHECK(refused.error().code() == errc::poisoned);
+    }
+}
+
+TEST_CASE("what a failed sync of STATE dropped is true once it was confirmed", "[log][state]") {
+    // Through the page cache the slot still reads as the newest one.
+    sim::world_options options = calm();
+    options.supports_direct = false;
+    for (const bool is_confirmed : {true, false}) {
+        state_rig rig(1, options);
+        format::log_state newest = rig.base();
+        newest.generation += 1;
+        newest.epoch = 5;
+        const auto bytes = state_file(newest, rig.base());
+        {
+            const auto file = std::move(*run_in(rig.world, io::open(*rig.root, "STATE",
+                                                                    io::open_mode::write_direct)))
+                                  .value();
+            REQUIRE(
+                run_in(rig.world, io::write(*file, bytes, 0, io::write_mode::plain))->has_value());
+            rig.world.inject(sim::fault(sim::operation_kind::sync).fails_with(EIO));
+            REQUIRE_FALSE(run_in(rig.world, io::sync(*file))->has_value());
+        }
+        {
+            auto shown = rig.load();
+            REQUIRE(shown.has_value());
+            REQUIRE(shown.value()->current().epoch == 5);
+            if (is_confirmed) {
+                REQUIRE(run_in(rig.world, shown.value()->confirm())->has_value());
+            }
+        }
+        rig.root.reset();
+        rig.power_cut(sim::survival::nothing, sim::name_survival::nothing);
+        rig.open_again();
+        auto left = rig.load();
+        REQUIRE(left.has_value());
+        CHECK(left.value()->current().epoch == (is_confirmed ? 5 : 0));
     }
 }
 
