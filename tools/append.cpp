@@ -1,9 +1,8 @@
 // `caisson append DIR`: lines of standard input become records; each offset is printed once its
 // record is durable. Knows nothing about how records are stored.
 
-#include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/input_reader.hpp"
-#include "tools/options_text.hpp"
 #include "tools/output.hpp"
 #include "tools/session.hpp"
 
@@ -287,17 +286,14 @@ net::awaitable<exit_code> append(const append_options& options, engine& machine)
 
 void add_append_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<append_options>();
-    CLI::App* verb =
-        app.add_subcommand("append", "Append the lines of standard input, one record a line");
-    verb->add_option("DIR", options->directory, "Directory of the log; created when missing")
-        ->required()
-        ->type_name("");
-    add_segment_size_option(*verb, options->segment_size_bytes);
-    add_number_option(*verb, "--iodepth", options->iodepth, "Records in flight at most [256]",
-                      {1, 1U << 20});
-    verb->add_flag("--quiet", options->quiet, "Do not print offsets");
-    verb->footer(
-        R"(Prints the offset of each record, in order, once the record is on stable
+    const auto run = [options] {
+        return run_session("append",
+                           [options](engine& machine) { return append(*options, machine); });
+    };
+    CLI::App& verb =
+        add_verb(app, chosen,
+                 {"append", "Append the lines of standard input, one record a line",
+                  R"(Prints the offset of each record, in order, once the record is on stable
 storage. A record is what stands between two newlines; empty lines are records,
 and so is a last line without newline. Empty input only opens, recovers and
 closes the log. SIGINT and SIGTERM finish what was read and close; a second one
@@ -306,13 +302,13 @@ kills.
 Examples:
   caisson append /var/lib/app/log < events.txt
   tail -F app.log | caisson append /var/lib/app/log --quiet
-  caisson append /var/lib/app/log --segment-size 256M --iodepth 1024 < events.txt > acknowledged)");
-    verb->callback([options, &chosen] {
-        chosen = [options] {
-            return run_session("append",
-                               [options](engine& machine) { return append(*options, machine); });
-        };
-    });
+  caisson append /var/lib/app/log --segment-size 256M --iodepth 1024 < events.txt > acknowledged)"},
+                 run);
+    add_directory(verb, options->directory, "Directory of the log; created when missing");
+    add_segment_size_option(verb, options->segment_size_bytes);
+    add_number_option(verb, "--iodepth", options->iodepth, "Records in flight at most [256]",
+                      {1, 1U << 20});
+    add_flag(verb, "--quiet", options->quiet, "Do not print offsets");
 }
 
 }  // namespace caisson::tools

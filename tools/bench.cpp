@@ -9,8 +9,8 @@
 #include "tools/bench/bench_read.hpp"
 #include "tools/bench/bench_report.hpp"
 #include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/json.hpp"
-#include "tools/options_text.hpp"
 #include "tools/output.hpp"
 
 #include <caisson/options.hpp>
@@ -167,13 +167,12 @@ exit_code bench(bench_options options) {
 }
 
 void add_job_options(CLI::App& verb, bench_options& options) {
-    const std::map<std::string, bench_kind> kinds = {{"append", bench_kind::append},
-                                                     {"read", bench_kind::read},
-                                                     {"open", bench_kind::open},
-                                                     {"bare", bench_kind::bare}};
-    verb.add_option("--rw", options.kind, "What is measured [append]")
-        ->transform(CLI::CheckedTransformer(kinds).description(""))
-        ->type_name("append|read|open|bare");
+    add_choice_option(verb, "--rw", options.kind,
+                      {{"append", bench_kind::append},
+                       {"read", bench_kind::read},
+                       {"open", bench_kind::open},
+                       {"bare", bench_kind::bare}},
+                      "What is measured [append]");
     verb.add_option("--directory", options.directory,
                     "Where fresh logs are made, on the disk to measure [.]")
         ->type_name("DIR");
@@ -187,9 +186,9 @@ void add_job_options(CLI::App& verb, bench_options& options) {
     add_size_option(verb, "--size", options.size_bytes,
                     "Stop after so many payload bytes [no limit; read: 256M]");
     add_segment_size_option(verb, options.segment_size_bytes);
-    verb.add_flag("--own-thread", options.own_thread,
-                  "Engine on a thread of its own, appends on another");
-    verb.add_flag("--keep", options.keep, "Leave the logs where they are");
+    add_flag(verb, "--own-thread", options.own_thread,
+             "Engine on a thread of its own, appends on another");
+    add_flag(verb, "--keep", options.keep, "Leave the logs where they are");
     verb.add_option("--log", options.log_directory, "read: replay this log instead of writing one")
         ->type_name("DIR");
     verb.add_option("--segments", options.segments, "open: sealed segments of each log [10,10000]")
@@ -199,8 +198,8 @@ void add_job_options(CLI::App& verb, bench_options& options) {
 }
 
 void add_comparison_options(CLI::App& verb, bench_options& options) {
-    verb.add_flag("--baseline", options.baseline,
-                  "Run the bare io_uring loop right after, and print the ratios");
+    add_flag(verb, "--baseline", options.baseline,
+             "Run the bare io_uring loop right after, and print the ratios");
     add_number_option(verb, "--pairs", options.pairs,
                       "Pairs of runs; their ratios and the median [1]; implies --baseline",
                       {1, 1000});
@@ -209,12 +208,8 @@ void add_comparison_options(CLI::App& verb, bench_options& options) {
                     {1, std::uint64_t{1} << 30});
     add_number_option(verb, "--baseline-iodepth", options.baseline_iodepth,
                       "Bare writes in flight [1]", {1, 1024});
-    verb.add_option_function<std::string>(
-            "--output-format",
-            [&options](const std::string& form) { options.json = form == "json"; },
-            "How results are printed [normal]")
-        ->check(CLI::IsMember({"normal", "json"}).description(""))
-        ->type_name("normal|json");
+    add_choice_option(verb, "--output-format", options.json, {{"normal", false}, {"json", true}},
+                      "How results are printed [normal]");
 }
 
 /// An option that the chosen job would not look at is a mistake of the user's, not a wish.
@@ -240,12 +235,10 @@ void refuse_what_does_not_apply(const CLI::App& verb, const bench_options& optio
 
 void add_bench_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<bench_options>();
-    CLI::App* verb =
-        app.add_subcommand("bench", "Measure appends, replay and open on this machine");
-    add_job_options(*verb, *options);
-    add_comparison_options(*verb, *options);
-    verb->footer(
-        R"(append: iops are acknowledged appends a second, clat is append to durable.
+    CLI::App& verb =
+        add_verb(app, chosen,
+                 {"bench", "Measure appends, replay and open on this machine",
+                  R"(append: iops are acknowledged appends a second, clat is append to durable.
 read: a log is written, then replayed with verification from the disk and from
 memory. open: what each further sealed segment adds to an open. bare: the
 baseline alone, O_DIRECT and RWF_DSYNC over a preallocated, zero-written file.
@@ -258,13 +251,13 @@ Examples:
   caisson bench --directory=/var/tmp --bs=16K --pairs=5 \
                 --baseline-bs=256K --baseline-iodepth=4
   caisson bench --rw=read --directory=/var/tmp --size=1G --output-format=json
-  caisson bench --rw=open --directory=/var/tmp --segments=10,10000)");
-    verb->callback([verb, options, &chosen] {
-        refuse_what_does_not_apply(*verb, *options);
-        options->baseline = options->baseline || verb->count("--pairs") > 0;
-        chosen = [options] {
-            return bench(*options);
-        };
+  caisson bench --rw=open --directory=/var/tmp --segments=10,10000)"},
+                 [options] { return bench(*options); });
+    add_job_options(verb, *options);
+    add_comparison_options(verb, *options);
+    verb.parse_complete_callback([&verb, options] {
+        refuse_what_does_not_apply(verb, *options);
+        options->baseline = options->baseline || verb.count("--pairs") > 0;
     });
 }
 

@@ -1,7 +1,7 @@
 // `caisson cat DIR`: the records of a log on standard output. Reads only; works beside a live
 // writer. Knows nothing about where records lie.
 
-#include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/output.hpp"
 #include "tools/read_only.hpp"
 #include "tools/session.hpp"
@@ -11,13 +11,10 @@
 
 #include "base/endian.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include <unistd.h>
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -114,18 +111,13 @@ net::awaitable<exit_code> cat(const cat_options& options, engine& machine) {
 
 void add_cat_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<cat_options>();
-    CLI::App* verb = app.add_subcommand("cat", "Print the records of a log");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
-    add_range_options(*verb, options->range);
-    const std::map<std::string, record_form> forms = {
-        {"lines", record_form::lines},
-        {"hex", record_form::hex},
-        {"length-prefixed", record_form::length_prefixed}};
-    verb->add_option("--output-format", options->form, "How a record is printed [lines]")
-        ->transform(CLI::CheckedTransformer(forms).description(""))
-        ->type_name("lines|hex|length-prefixed");
-    verb->footer(
-        R"(lines: the record and a newline. hex: two digits a byte and a newline.
+    const auto run = [options] {
+        return run_read_only("cat", [options](engine& machine) { return cat(*options, machine); });
+    };
+    CLI::App& verb =
+        add_verb(app, chosen,
+                 {"cat", "Print the records of a log",
+                  R"(lines: the record and a newline. hex: two digits a byte and a newline.
 length-prefixed: a 4-byte little-endian length and the record, the only form
 that keeps records apart whatever they hold. Of a log that another program
 wrote, a commit is printed in one piece: only that program knows where its
@@ -137,13 +129,15 @@ named on standard error).
 Examples:
   caisson cat /var/lib/app/log
   caisson cat /var/lib/app/log --from 100 --to 110
-  caisson cat /var/lib/app/log --output-format hex | head)");
-    verb->callback([options, &chosen] {
-        chosen = [options] {
-            return run_read_only("cat",
-                                 [options](engine& machine) { return cat(*options, machine); });
-        };
-    });
+  caisson cat /var/lib/app/log --output-format hex | head)"},
+                 run);
+    add_directory(verb, options->directory);
+    add_range_options(verb, options->range);
+    add_choice_option(verb, "--output-format", options->form,
+                      {{"lines", record_form::lines},
+                       {"hex", record_form::hex},
+                       {"length-prefixed", record_form::length_prefixed}},
+                      "How a record is printed [lines]");
 }
 
 }  // namespace caisson::tools

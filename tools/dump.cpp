@@ -1,9 +1,8 @@
 // `caisson dump DIR`: every commit with its place and its checksum, and whatever stands where a
 // commit should be. Goes on behind damage. Reads only. Knows nothing about payloads.
 
-#include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/json.hpp"
-#include "tools/options_text.hpp"
 #include "tools/output.hpp"
 #include "tools/read_only.hpp"
 
@@ -13,8 +12,6 @@
 #include "format/commit.hpp"
 #include "format/names.hpp"
 #include "format/segment_header.hpp"
-
-#include <CLI/CLI.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -223,16 +220,14 @@ net::awaitable<exit_code> dump(const dump_options& options, engine& machine) {
 
 void add_dump_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<dump_options>();
-    CLI::App* verb =
-        app.add_subcommand("dump", "List the commits of a log, damaged places included");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
-    add_range_options(*verb, options->range);
-    add_number_option(*verb, "--limit", options->limit, "Stop after so many commits", {1});
-    verb->add_flag("--headers-only", options->headers_only,
-                   "Leave out what the native trailer says");
-    verb->add_flag("--json", options->json, "Print one JSON object a line");
-    verb->footer(
-        R"(One line a segment and one a commit: where it lies, the offsets it holds, how
+    const auto run = [options] {
+        return run_read_only("dump",
+                             [options](engine& machine) { return dump(*options, machine); });
+    };
+    CLI::App& verb =
+        add_verb(app, chosen,
+                 {"dump", "List the commits of a log, damaged places included",
+                  R"(One line a segment and one a commit: where it lies, the offsets it holds, how
 many records (n), epoch, bytes of the records region (len), checksum. "bad"
 stands where a commit should be, "unfinished" at the end after a crash,
 "prepared" for space written ahead. Payloads are not printed; 'caisson cat'
@@ -243,13 +238,14 @@ Exit codes: 0 ok, 1 error, 2 damage met, 3 an unfinished write met.
 Examples:
   caisson dump /var/lib/app/log
   caisson dump /var/lib/app/log --from 1000 --limit 5
-  caisson dump /var/lib/app/log --json | jq 'select(.type == "bad")')");
-    verb->callback([options, &chosen] {
-        chosen = [options] {
-            return run_read_only("dump",
-                                 [options](engine& machine) { return dump(*options, machine); });
-        };
-    });
+  caisson dump /var/lib/app/log --json | jq 'select(.type == "bad")')"},
+                 run);
+    add_directory(verb, options->directory);
+    add_range_options(verb, options->range);
+    add_number_option(verb, "--limit", options->limit, "Stop after so many commits", {1});
+    add_flag(verb, "--headers-only", options->headers_only,
+             "Leave out what the native trailer says");
+    add_flag(verb, "--json", options->json, "Print one JSON object a line");
 }
 
 }  // namespace caisson::tools

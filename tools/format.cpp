@@ -1,16 +1,12 @@
 // `caisson format --describe`: the tables of docs/format.md, printed from the constants that the
 // code uses.
 
-#include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/output.hpp"
 
 #include "format/describe.hpp"
 
-#include <CLI/CLI.hpp>
-
 #include <unistd.h>
-
-#include <memory>
 
 namespace caisson::tools {
 namespace {
@@ -28,13 +24,10 @@ exit_code describe() {
 }  // namespace
 
 void add_format_command(CLI::App& app, chosen_command& chosen) {
-    CLI::App* verb = app.add_subcommand("format", "Describe the bytes on disk");
-    verb->add_flag_callback(
-            "--describe", [] {}, "Print every structure: offset, size, type, name")
-        ->required();
-    verb->footer(R"(Examples:
-  caisson format --describe)");
-    verb->callback([&chosen] { chosen = describe; });
+    CLI::App& verb = add_verb(app, chosen, {"format", "Describe the bytes on disk", R"(Examples:
+  caisson format --describe)"},
+                              describe);
+    add_required_flag(verb, "--describe", "Print every structure: offset, size, type, name");
 }
 
 }  // namespace caisson::tools

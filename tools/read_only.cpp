@@ -2,9 +2,7 @@
 
 #include "tools/read_only.hpp"
 
-#include "tools/options_text.hpp"
-
-#include <CLI/CLI.hpp>
+#include "tools/command_line.hpp"
 
 #include <csignal>
 #include <utility>
@@ -12,10 +10,9 @@
 namespace caisson::tools {
 
 void add_range_options(CLI::App& verb, offset_range& range) {
-    add_number_option(verb, "--from", range.begin, "First offset [the log's first]")
-        ->type_name("OFFSET");
-    add_number_option(verb, "--to", range.end, "Offset to stop before [the log's end]")
-        ->type_name("OFFSET");
+    add_number_option(verb, "--from", range.begin, "First offset [the log's first]", {}, "OFFSET");
+    add_number_option(verb, "--to", range.end, "Offset to stop before [the log's end]", {},
+                      "OFFSET");
 }
 
 exit_code check_range(std::string_view verb, const std::string& directory,

@@ -1,15 +1,13 @@
 // `caisson stat DIR`: what a log holds and how its directory stands, without reading its records.
 // Reads only.
 
-#include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/json.hpp"
 #include "tools/output.hpp"
 #include "tools/read_only.hpp"
 
 #include <caisson/engine.hpp>
 #include <caisson/log_view.hpp>
-
-#include <CLI/CLI.hpp>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -156,11 +154,13 @@ net::awaitable<exit_code> stat(const stat_options& options, engine& machine) {
 
 void add_stat_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<stat_options>();
-    CLI::App* verb = app.add_subcommand("stat", "Say what a log holds and how it was closed");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
-    verb->add_flag("--json", options->json, "Print one JSON object, with the list of segments");
-    verb->footer(
-        R"(Offsets are half-open: the log holds [begin, end). Records below
+    const auto run = [options] {
+        return run_read_only("stat",
+                             [options](engine& machine) { return stat(*options, machine); });
+    };
+    CLI::App& verb = add_verb(app, chosen,
+                              {"stat", "Say what a log holds and how it was closed",
+                               R"(Offsets are half-open: the log holds [begin, end). Records below
 proven_durable_end are proven to have been acknowledged; those from there on
 may vanish in a crash of the machine if the writer is still running. Sizes are
 bytes. Looks only at names, STATE and the newest segment: 'caisson verify'
@@ -168,13 +168,10 @@ checks the rest.
 
 Examples:
   caisson stat /var/lib/app/log
-  caisson stat /var/lib/app/log --json | jq .end)");
-    verb->callback([options, &chosen] {
-        chosen = [options] {
-            return run_read_only("stat",
-                                 [options](engine& machine) { return stat(*options, machine); });
-        };
-    });
+  caisson stat /var/lib/app/log --json | jq .end)"},
+                              run);
+    add_directory(verb, options->directory);
+    add_flag(verb, "--json", options->json, "Print one JSON object, with the list of segments");
 }
 
 }  // namespace caisson::tools

@@ -1,7 +1,7 @@
 // `caisson verify DIR`: checks every byte of a log and says what it found, and how bad it is.
 // Changes nothing. Knows nothing about how damage is recognised.
 
-#include "tools/command.hpp"
+#include "tools/command_line.hpp"
 #include "tools/json.hpp"
 #include "tools/output.hpp"
 #include "tools/progress_bar.hpp"
@@ -9,8 +9,6 @@
 
 #include <caisson/engine.hpp>
 #include <caisson/log_view.hpp>
-
-#include <CLI/CLI.hpp>
 
 #include <unistd.h>
 
@@ -155,12 +153,14 @@ net::awaitable<exit_code> verify(const verify_command_options& options, engine& 
 
 void add_verify_command(CLI::App& app, chosen_command& chosen) {
     const auto options = std::make_shared<verify_command_options>();
-    CLI::App* verb = app.add_subcommand("verify", "Check every byte of a log");
-    verb->add_option("DIR", options->directory, "Directory of the log")->required()->type_name("");
-    verb->add_flag("--json", options->json, "Print one JSON object");
-    verb->add_flag("--quiet", options->quiet, "Print nothing; the exit code tells");
-    verb->footer(
-        R"(Prints a line for each finding (what, file, byte, offset) and a verdict.
+    const auto run = [options] {
+        return run_read_only("verify",
+                             [options](engine& machine) { return verify(*options, machine); });
+    };
+    CLI::App& verb =
+        add_verb(app, chosen,
+                 {"verify", "Check every byte of a log",
+                  R"(Prints a line for each finding (what, file, byte, offset) and a verdict.
 Changes nothing, takes no lock, works beside a live writer and on logs that
 other programs wrote.
 
@@ -170,13 +170,11 @@ unfinished write at the end.
 Examples:
   caisson verify /var/lib/app/log
   caisson verify /var/lib/app/log --json | jq '.findings[]'
-  caisson verify /var/lib/app/log --quiet || echo "exit code $?")");
-    verb->callback([options, &chosen] {
-        chosen = [options] {
-            return run_read_only("verify",
-                                 [options](engine& machine) { return verify(*options, machine); });
-        };
-    });
+  caisson verify /var/lib/app/log --quiet || echo "exit code $?")"},
+                 run);
+    add_directory(verb, options->directory);
+    add_flag(verb, "--json", options->json, "Print one JSON object");
+    add_flag(verb, "--quiet", options->quiet, "Print nothing; the exit code tells");
 }
 
 }  // namespace caisson::tools
