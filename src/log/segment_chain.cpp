@@ -15,6 +15,7 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string>
 #include <utility>
@@ -26,10 +27,10 @@ namespace {
 /// After a refusal, how long the device is left alone before an append makes it try again.
 constexpr std::uint64_t space_retry_ns = 100'000'000;
 
+/// Not const, so that it lies where memory costs nothing until it is read, and cannot be missing.
 std::span<const std::byte> zeros() {
-    static const aligned_buffer block =
-        aligned_buffer::allocate(zero_chunk_bytes, 4096, aligned_buffer::fill::zeroed);
-    return block.bytes();
+    alignas(4096) static std::array<std::byte, zero_chunk_bytes> block{};
+    return block;
 }
 
 /// Reasons to try again later rather than to give up on the log: nothing that was stored is touched
