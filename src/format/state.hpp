@@ -64,6 +64,15 @@ struct log_state {
     friend bool operator==(const log_state&, const log_state&) = default;
 };
 
+/// Checksum of the commit before the first one of `segment`; nothing: this state does not tell.
+[[nodiscard]] inline std::optional<std::uint32_t> crc_before(const log_state& state,
+                                                             log_offset segment) noexcept {
+    if (state.segment && state.segment->begin == segment) {
+        return state.segment->predecessor_crc;
+    }
+    return std::nullopt;
+}
+
 using state_slot = std::span<std::byte, layout::state::slot_bytes>;
 using const_state_slot = std::span<const std::byte, layout::state::slot_bytes>;
 

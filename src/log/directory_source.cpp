@@ -208,6 +208,10 @@ std::optional<segment_place> directory_source::locate(log_offset offset) const n
     return place;
 }
 
+std::optional<std::uint32_t> directory_source::crc_before(log_offset segment) const noexcept {
+    return state_.current ? format::crc_before(*state_.current, segment) : std::nullopt;
+}
+
 std::optional<log_offset> directory_source::first_after(log_offset offset) const noexcept {
     const auto after = std::upper_bound(names_.segments.begin(), names_.segments.end(), offset);
     return after == names_.segments.end() ? std::nullopt : std::optional(*after);

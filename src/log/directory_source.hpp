@@ -63,6 +63,8 @@ public:
     }
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override { return lineage_; }
+    [[nodiscard]] std::optional<std::uint32_t> crc_before(
+        log_offset segment) const noexcept override;
     io::task<void> refresh() override;
     io::task<bool> state_contradicts(segment_end end) override;
 

@@ -350,6 +350,10 @@ log_lineage log_core::lineage() const noexcept {
     return mine;
 }
 
+std::optional<std::uint32_t> log_core::crc_before(log_offset segment) const noexcept {
+    return format::crc_before(recovered_.state->current(), segment);
+}
+
 io::task<void> log_core::refresh() { co_return success(); }
 
 io::task<bool> log_core::state_contradicts(segment_end) { co_return false; }

@@ -95,6 +95,8 @@ public:
     [[nodiscard]] std::optional<log_offset> durable_end() const noexcept override;
     [[nodiscard]] std::optional<segment_place> locate(log_offset offset) const noexcept override;
     [[nodiscard]] log_lineage lineage() const noexcept override;
+    [[nodiscard]] std::optional<std::uint32_t> crc_before(
+        log_offset segment) const noexcept override;
     io::task<void> refresh() override;
     io::task<bool> state_contradicts(segment_end end) override;
 

@@ -117,6 +117,13 @@ public:
     /// segment that will be named later.
     [[nodiscard]] virtual std::optional<segment_place> locate(log_offset offset) const noexcept = 0;
     [[nodiscard]] virtual log_lineage lineage() const noexcept = 0;
+    /// Checksum of the commit before the first one of `segment`, where it is known without reading
+    /// that: STATE remembers it for the newest segment.
+    [[nodiscard]] virtual std::optional<std::uint32_t> crc_before(
+        log_offset segment) const noexcept {
+        static_cast<void>(segment);
+        return std::nullopt;
+    }
 
     /// Looks at the directory again. For a source that always knows (the log core) this does
     /// nothing.

@@ -94,8 +94,10 @@ private:
         format::scan_event event);
     net::awaitable<detailed<void>> find_place();
     net::awaitable<detailed<void>> find_commit();
+    void go_to_first_commit();
     net::awaitable<bool> try_position(format::index_entry entry);
     net::awaitable<detailed<void>> move_to(log_offset segment);
+    [[nodiscard]] commit_link link_to(log_offset segment) const noexcept;
     std::optional<detailed<commit_batch>> check_range() const;
     std::optional<commit_batch> take(const format::scan_event& event) noexcept;
     [[nodiscard]] failure out_of_range(std::optional<log_offset> end) const;

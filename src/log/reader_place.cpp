@@ -239,6 +239,14 @@ net::awaitable<detailed<void>> reader_core::move_to(log_offset segment) {
     co_return success();  // gone meanwhile: find_place tells why
 }
 
+/// What a segment's first commit is held against when the reader does not come from the one before.
+commit_link reader_core::link_to(log_offset segment) const noexcept {
+    commit_link link;
+    link.expected = segment;
+    link.previous_crc = source_->crc_before(segment);
+    return link;
+}
+
 /// Opens the segment that holds `wanted_` and goes to a commit at or before it. Without a place
 /// afterwards the log is empty.
 net::awaitable<detailed<void>> reader_core::find_place() {
@@ -257,10 +265,8 @@ net::awaitable<detailed<void>> reader_core::find_place() {
         if (!cursor_) {
             cursor_.emplace(source_->world(), source_->directory(), window_size_bytes_);
         }
-        commit_link link;
-        link.expected = place->begin;
-        auto opened =
-            co_await cursor_->open(place->begin, log_id_of(source_->lineage(), place->begin), link);
+        auto opened = co_await cursor_->open(
+            place->begin, log_id_of(source_->lineage(), place->begin), link_to(place->begin));
         if (opened) {
             break;
         }
@@ -299,7 +305,6 @@ net::awaitable<detailed<void>> reader_core::find_commit() {
     if (first.value().step != format::scan_step::commit) {
         co_return co_await cursor_->reread();  // the walk meets it again and judges it
     }
-    const format::index_entry begin{cursor_->segment(), format::layout::segment_header::size_bytes};
     bool is_found = first.value().commit.contains(wanted_);
     if (const auto hint = source_->hint(cursor_->segment(), wanted_); hint && !is_found) {
         const format::index_entry hinted{hint->begin, hint->position_bytes};
@@ -307,9 +312,7 @@ net::awaitable<detailed<void>> reader_core::find_commit() {
     }
     if (is_found) {
         if (first.value().commit.contains(wanted_)) {
-            commit_link link;
-            link.expected = begin.key;
-            cursor_->jump(begin.position_bytes, link);
+            go_to_first_commit();
         }
         co_return success();
     }
@@ -331,11 +334,13 @@ net::awaitable<detailed<void>> reader_core::find_commit() {
     }
     if (!is_found) {
         co_await cursor_->settle();
-        commit_link link;
-        link.expected = begin.key;
-        cursor_->jump(begin.position_bytes, link);
+        go_to_first_commit();
     }
     co_return success();
+}
+
+void reader_core::go_to_first_commit() {
+    cursor_->jump(format::layout::segment_header::size_bytes, link_to(cursor_->segment()));
 }
 
 /// Whether a valid commit with the entry's offset begins there. Then the cursor stands before it.

@@ -115,11 +115,7 @@ net::awaitable<detailed<void>> walker::run() {
     auto place = source_.locate(source_.begin());
     if (place) {
         link_.expected = place->begin;
-        // STATE remembers what came before the newest segment.
-        const auto& state = source_.state().current;
-        if (state && state->segment && state->segment->begin == place->begin) {
-            link_.previous_crc = state->segment->predecessor_crc;
-        }
+        link_.previous_crc = source_.crc_before(place->begin);
     }
     while (place && !is_stopped()) {
         const log_offset segment = place->begin;

@@ -375,6 +375,29 @@ TEST_CASE("a commit of another log or out of its chain stops the reader", "[log]
     }
 }
 
+TEST_CASE("a reader that starts in the newest segment holds it against STATE", "[log][reader]") {
+    for (const std::uint64_t from : {3u, 4u, 5u}) {
+        for (const bool is_chained : {true, false}) {
+            log_builder log;
+            log.commits(3).rotate();
+            if (!is_chained) {
+                log.set_previous_crc(5);
+            }
+            log.commits(3);
+            reading_world machine;
+            log.write_to(machine.disk(), log_path, log.running_state());
+            const auto got = machine.read_from(machine.open(), log_offset{from});
+            INFO("from offset " << from);
+            if (is_chained) {
+                CHECK_FALSE(got.error);
+            } else {
+                REQUIRE(got.error == errc::chain_broken);
+                CHECK(got.cause->offset() == log_offset{3});
+            }
+        }
+    }
+}
+
 TEST_CASE("a cancelled read loses nothing, whenever it is cancelled", "[log][reader]") {
     const log_builder log = many_commits(3, 30);
     for (std::uint64_t steps = 0; steps < 60; ++steps) {
