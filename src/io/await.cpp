@@ -75,54 +75,48 @@ task<void> perform_void(Start start) {
     co_return success();
 }
 
+/// What `start` fills in. It is given the operation and where to put it.
+template <class T, class Start>
+task<T> perform_for(Start start) {
+    T filled;
+    auto start_filling = [&](operation& op) {
+        start(op, filled);
+    };
+    const std::int64_t outcome = co_await perform_patiently(start_filling);
+    if (outcome < 0) {
+        co_return error_of(outcome);
+    }
+    co_return std::move(filled);
+}
+
 }  // namespace
 
 task<std::unique_ptr<directory>> open_root(disk& on, std::string path, root_mode mode) {
-    std::unique_ptr<directory> opened;
-    auto start = [&](operation& op) {
-        on.start_open_root(op, path, mode, opened);
+    auto start = [&](operation& op, std::unique_ptr<directory>& into) {
+        on.start_open_root(op, path, mode, into);
     };
-    const std::int64_t outcome = co_await perform_patiently(start);
-    if (outcome < 0) {
-        co_return error_of(outcome);
-    }
-    co_return std::move(opened);
+    co_return co_await perform_for<std::unique_ptr<directory>>(start);
 }
 
 task<std::vector<directory_entry>> list(directory& in) {
-    std::vector<directory_entry> entries;
-    auto start = [&](operation& op) {
-        in.start_list(op, entries);
+    auto start = [&](operation& op, std::vector<directory_entry>& into) {
+        in.start_list(op, into);
     };
-    const std::int64_t outcome = co_await perform_patiently(start);
-    if (outcome < 0) {
-        co_return error_of(outcome);
-    }
-    co_return std::move(entries);
+    co_return co_await perform_for<std::vector<directory_entry>>(start);
 }
 
 task<std::unique_ptr<file>> open(directory& in, std::string name, open_mode mode) {
-    std::unique_ptr<file> opened;
-    auto start = [&](operation& op) {
-        in.start_open(op, name, mode, opened);
+    auto start = [&](operation& op, std::unique_ptr<file>& into) {
+        in.start_open(op, name, mode, into);
     };
-    const std::int64_t outcome = co_await perform_patiently(start);
-    if (outcome < 0) {
-        co_return error_of(outcome);
-    }
-    co_return std::move(opened);
+    co_return co_await perform_for<std::unique_ptr<file>>(start);
 }
 
 task<std::unique_ptr<directory>> open_directory(directory& in, std::string name, bool create) {
-    std::unique_ptr<directory> opened;
-    auto start = [&](operation& op) {
-        in.start_open_directory(op, name, create, opened);
+    auto start = [&](operation& op, std::unique_ptr<directory>& into) {
+        in.start_open_directory(op, name, create, into);
     };
-    const std::int64_t outcome = co_await perform_patiently(start);
-    if (outcome < 0) {
-        co_return error_of(outcome);
-    }
-    co_return std::move(opened);
+    co_return co_await perform_for<std::unique_ptr<directory>>(start);
 }
 
 task<void> rename(directory& in, std::string from, directory& to_directory, std::string to,

@@ -32,6 +32,8 @@ private:
     net::awaitable<detailed<bool>> open_segment(log_offset segment);
     net::awaitable<detailed<void>> on_end(scan_event event);
     net::awaitable<detailed<void>> on_unreadable(failure where);
+    net::awaitable<void> resume_at(search_outcome::later_commit next,
+                                   std::optional<format::segment_version> version);
     net::awaitable<detailed<void>> go_on_behind(scan_event event, failure found);
     net::awaitable<detailed<std::optional<search_outcome::later_commit>>> find_behind(
         std::uint64_t from_bytes);
@@ -275,12 +277,18 @@ net::awaitable<detailed<void>> walker::on_unreadable(failure where) {
         is_segment_over_ = true;
         co_return success();
     }
-    commit_link link;
-    link.expected = next->begin;
-    co_await cursor_.settle();
-    cursor_.jump(next->position_bytes, link);
-    resumed_at_bytes_ = next->position_bytes;
+    co_await resume_at(*next, std::nullopt);
     co_return success();
+}
+
+/// Behind damage there is nothing to hold the commit against but its own offset.
+net::awaitable<void> walker::resume_at(search_outcome::later_commit next,
+                                       std::optional<format::segment_version> version) {
+    commit_link link;
+    link.expected = next.begin;
+    co_await cursor_.settle();
+    cursor_.jump(next.position_bytes, link, version);
+    resumed_at_bytes_ = next.position_bytes;
 }
 
 net::awaitable<detailed<void>> walker::go_on_behind(scan_event event, failure found) {
@@ -316,11 +324,7 @@ net::awaitable<detailed<void>> walker::go_on_behind(scan_event event, failure fo
         is_segment_over_ = true;
         co_return success();
     }
-    commit_link link;
-    link.expected = next->begin;
-    co_await cursor_.settle();
-    cursor_.jump(next->position_bytes, link, version);
-    resumed_at_bytes_ = next->position_bytes;
+    co_await resume_at(*next, version);
     co_return success();
 }
 

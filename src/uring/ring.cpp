@@ -192,18 +192,27 @@ void ring::finish(request* done, std::int64_t outcome) noexcept {
     finished_.push(*done);
 }
 
-void ring::start(io::operation& op, submission what) {
+/// A request for `op`; null: it ends with an error, in a turn of its own.
+ring::request* ring::begin(io::operation& op) {
     if (!admit(op)) {
-        return;
+        return nullptr;
     }
     request* const added = allocate_request();
     if (added == nullptr) {
         net::post(executor_, [&op] { op.complete(-ENOMEM); });
-        return;
+        return nullptr;
     }
     ++operations_in_flight_;
     added->op = &op;
     op.slot.object = added;
+    return added;
+}
+
+void ring::start(io::operation& op, submission what) {
+    request* const added = begin(op);
+    if (added == nullptr) {
+        return;
+    }
     added->what = what;
     added->what.id = added->id();
     if (is_abandoned_) {
@@ -231,17 +240,10 @@ void ring::start(io::operation& op, submission what) {
 }
 
 void ring::fail(io::operation& op, std::int64_t outcome) {
-    if (!admit(op)) {
-        return;
-    }
-    request* const added = allocate_request();
+    request* const added = begin(op);
     if (added == nullptr) {
-        net::post(executor_, [&op] { op.complete(-ENOMEM); });
         return;
     }
-    ++operations_in_flight_;
-    added->op = &op;
-    op.slot.object = added;
     finish(added, outcome);
     if (!is_abandoned_) {
         post_turn();

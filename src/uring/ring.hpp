@@ -115,6 +115,7 @@ private:
 
     [[nodiscard]] bool is_broken() const noexcept { return broken_errno_ != 0; }
     request* allocate_request();
+    request* begin(io::operation& op);
     void free_request(request* freed) noexcept;
     void finish(request* done, std::int64_t outcome) noexcept;
 

@@ -340,26 +340,7 @@ class Killed(CommandCase):
     def test_after_sigkill_the_log_is_a_prefix_that_holds_everything_acknowledged(self):
         lines = [b"line %d %s\n" % (i, b"t" * (i % 97)) for i in range(300_000)]
         data = b"".join(lines)
-        process = self.start("append", self.log, "--segment-size", "1M")
-
-        def feed():
-            try:
-                process.stdin.write(data)
-            except (BrokenPipeError, ValueError):
-                pass
-
-        feeder = threading.Thread(target=feed)
-        feeder.start()
-        acknowledged = 0
-        while acknowledged < 20_000:
-            acknowledged = int(process.stdout.readline()) + 1
-        process.kill()
-        rest = process.stdout.read()
-        complete = rest[:rest.rfind(b"\n") + 1].split()
-        if complete:
-            acknowledged = int(complete[-1]) + 1
-        process.wait()
-        feeder.join()
+        acknowledged = self.append_until_killed(data, 20_000, "--segment-size", "1M")
         self.assertIn(self.caisson("verify", self.log).code, (OK, TORN_TAIL))
         self.caisson("append", self.log)  # recovers
         self.assertEqual(self.caisson("verify", self.log).code, OK)

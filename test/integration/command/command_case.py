@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -103,6 +104,28 @@ class CommandCase(unittest.TestCase):
         done = self.caisson("append", self.log, *arguments, stdin=data)
         self.assertEqual((done.code, done.err), (OK, ""))
         return done
+
+    def append_until_killed(self, data, acknowledged_min, *arguments):
+        """Kills an append of `data` once so many records were acknowledged; returns how many were in the end."""
+        process = self.start("append", self.log, *arguments)
+
+        def feed():
+            try:
+                process.stdin.write(data)
+            except (BrokenPipeError, ValueError):
+                pass
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        acknowledged = 0
+        while acknowledged < acknowledged_min:
+            acknowledged = int(process.stdout.readline()) + 1
+        process.kill()
+        rest = process.stdout.read()
+        complete = rest[:rest.rfind(b"\n") + 1].split()  # a killed writer may leave half a line
+        process.wait()
+        feeder.join()
+        return int(complete[-1]) + 1 if complete else acknowledged
 
     def cat(self, *arguments):
         done = self.caisson("cat", self.log, *arguments)

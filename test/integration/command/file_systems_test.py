@@ -4,7 +4,6 @@
 
 import os
 import re
-import threading
 import unittest
 
 from command_case import CommandCase, ERROR, OK, run_tests
@@ -36,25 +35,7 @@ class OnAnyFileSystem:
 
     def test_a_killed_writer_leaves_what_it_acknowledged_and_the_log_goes_on(self):
         data = lines_of(60_000, 300)
-        process = self.start("append", self.log, "--segment-size", "256K")
-
-        def feed():
-            try:
-                process.stdin.write(data)
-            except (BrokenPipeError, ValueError):
-                pass
-
-        feeder = threading.Thread(target=feed)
-        feeder.start()
-        acknowledged = 0
-        while acknowledged < 10_000:
-            acknowledged = int(process.stdout.readline()) + 1
-        process.kill()
-        rest = process.stdout.read()
-        complete = rest[:rest.rfind(b"\n") + 1].split()
-        acknowledged = int(complete[-1]) + 1 if complete else acknowledged
-        process.wait()
-        feeder.join()
+        acknowledged = self.append_until_killed(data, 10_000, "--segment-size", "256K")
         self.expect_stored(data, acknowledged)
         self.assertEqual(self.caisson("append", self.log).code, OK)  # recovers
         self.assertEqual(self.caisson("verify", self.log).code, OK)

@@ -3,6 +3,7 @@
 // that remembers its outcome, and a world to run it in.
 
 #include "base/aligned_buffer.hpp"
+#include "support/remembering_operation.hpp"
 #include "uring/real_world.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -12,27 +13,12 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
 namespace caisson::uring::test {
 
-/// Counts its completions; the outcome is INT64_MAX before the first.
-struct remembering_operation final : io::operation {
-    remembering_operation() : io::operation(&remember) {}
-    static void remember(io::operation& self, std::int64_t outcome) noexcept {
-        auto& mine = static_cast<remembering_operation&>(self);
-        mine.outcome = outcome;
-        ++mine.completions;
-        if (mine.then) {
-            mine.then();
-        }
-    }
-    std::int64_t outcome = INT64_MAX;
-    int completions = 0;
-    std::function<void()> then;
-};
+using caisson::test::remembering_operation;
 
 /// A directory that goes with the test.
 class temporary_directory {

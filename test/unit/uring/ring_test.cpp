@@ -1,6 +1,7 @@
 // The ring against a kernel that misbehaves on demand. Every test ends by looking that each
 // operation completed once.
 
+#include "support/remembering_operation.hpp"
 #include "unit/uring/fake_port.hpp"
 #include "uring/ring.hpp"
 
@@ -16,23 +17,9 @@
 using namespace caisson;
 using namespace caisson::uring;
 using namespace caisson::uring::test;
+using caisson::test::remembering_operation;
 
 namespace {
-
-struct counting_operation final : io::operation {
-    counting_operation() : io::operation(&count) {}
-    static void count(io::operation& self, std::int64_t outcome) noexcept {
-        auto& mine = static_cast<counting_operation&>(self);
-        mine.outcome = outcome;
-        ++mine.completions;
-        if (mine.then) {
-            mine.then();
-        }
-    }
-    std::int64_t outcome = INT64_MAX;
-    int completions = 0;
-    std::function<void()> then;
-};
 
 /// A ring over a fake kernel with `count` writes of 4096 bytes.
 struct ring_fixture {
@@ -43,7 +30,7 @@ struct ring_fixture {
     }
     void start(std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {
-            ops.push_back(std::make_unique<counting_operation>());
+            ops.push_back(std::make_unique<remembering_operation>());
             submission what;
             what.code = opcode::write;
             what.length_bytes = 4096;
@@ -69,7 +56,7 @@ struct ring_fixture {
     net::io_context home{1};
     std::shared_ptr<fake_kernel> kernel = std::make_shared<fake_kernel>();
     std::unique_ptr<ring> tested;
-    std::vector<std::unique_ptr<counting_operation>> ops;
+    std::vector<std::unique_ptr<remembering_operation>> ops;
 };
 
 }  // namespace
@@ -360,7 +347,7 @@ TEST_CASE("a second thread is refused, never touches the ring, and poisons the h
     f.poll();
     const unsigned enters = f.kernel->enters;
     CHECK(f.tested->is_on_home_thread());
-    counting_operation foreign;
+    remembering_operation foreign;
     std::thread([&] {
         CHECK_FALSE(f.tested->is_on_home_thread());
         submission what;
