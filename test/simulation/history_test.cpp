@@ -13,6 +13,8 @@ TEST_CASE("histories of appends, crashes, kills and faults keep the promise", "[
         const history_report report = run_history(seed);
         INFO("seed " << seed);
         REQUIRE(report.complaint == "");
+        REQUIRE(report.appends >= 200);
+        REQUIRE(report.crashes >= 5);
         acknowledged += report.acknowledged;
     }
     CHECK(acknowledged > 100 * CAISSON_HISTORIES);

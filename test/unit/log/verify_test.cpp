@@ -40,41 +40,71 @@ TEST_CASE("a log that was closed is clean", "[log][verify]") {
     CHECK(report.end == log.next());
 }
 
+// The report must be `damaged`, name the file and a place not behind the byte, and count every
+// commit but the one that was hurt. The reader must deliver all records before it.
+void expect_reported(const log_builder& log, const built_segment& segment, std::uint64_t at) {
+    std::uint64_t commits = 0;
+    for (const built_segment& each : log.segments()) {
+        commits += each.commits.size();
+    }
+    const std::string path = segment_path(log_path, segment.begin);
+    reading_world machine;
+    log.write_to(machine.disk(), log_path, log.closed_state());
+    REQUIRE(machine.disk().corrupt(path, at, std::byte{0x41}));
+    const verify_report report = machine.verify();
+    INFO("segment " << segment.begin.value() << " byte " << at);
+    CHECK(report.verdict == verify_verdict::damaged);
+    REQUIRE(has_finding(report, finding_severity::damage, path));
+    CHECK(report.commits >= commits - (at < 10 ? 0 : 1));
+    const finding& first = report.findings.front();
+    REQUIRE(first.found.position_bytes());
+    CHECK(*first.found.position_bytes() <= at);
+    if (at >= 10) {
+        const auto hurt =
+            std::find_if(segment.commits.begin(), segment.commits.end(),
+                         [&](const built_commit& each) { return at < each.end_bytes(); });
+        CHECK(*first.found.position_bytes() == hurt->position_bytes);
+        const read_outcome got = machine.read_from(machine.open(), log_offset{0});
+        CHECK(got.error == condition::corrupt);
+        const auto all = log.records();
+        CHECK(got.payloads ==
+              std::vector<std::string>(
+                  all.begin(), all.begin() + static_cast<std::ptrdiff_t>(hurt->begin.value())));
+    }
+}
+
 TEST_CASE("every flipped byte of a closed log's segments is reported where it is, and nothing more "
           "is lost",
           "[log][verify]") {
-    // Method: flip each byte of each segment in turn; the report must be `damaged`, name the file
-    // and a place not behind the byte, and count every commit but the one that was hurt. The reader
-    // must deliver all records before it.
     const log_builder log = small_log();
-    const std::uint64_t commits = 4;
     for (const built_segment& segment : log.segments()) {
-        const std::string path = segment_path(log_path, segment.begin);
         for (std::uint64_t at = 0; at < segment.bytes.size(); ++at) {
-            reading_world machine;
-            log.write_to(machine.disk(), log_path, log.closed_state());
-            REQUIRE(machine.disk().corrupt(path, at, std::byte{0x41}));
-            const verify_report report = machine.verify();
-            INFO("segment " << segment.begin.value() << " byte " << at);
-            CHECK(report.verdict == verify_verdict::damaged);
-            REQUIRE(has_finding(report, finding_severity::damage, path));
-            CHECK(report.commits >= commits - (at < 10 ? 0 : 1));
-            const finding& first = report.findings.front();
-            REQUIRE(first.found.position_bytes());
-            CHECK(*first.found.position_bytes() <= at);
-            if (at >= 10) {
-                const auto hurt =
-                    std::find_if(segment.commits.begin(), segment.commits.end(),
-                                 [&](const built_commit& each) { return at < each.end_bytes(); });
-                CHECK(*first.found.position_bytes() == hurt->position_bytes);
-                const read_outcome got = machine.read_from(machine.open(), log_offset{0});
-                CHECK(got.error == condition::corrupt);
-                const auto all = log.records();
-                CHECK(got.payloads == std::vector<std::string>(
-                                          all.begin(), all.begin() + static_cast<std::ptrdiff_t>(
-                                                                         hurt->begin.value())));
-            }
+            expect_reported(log, segment, at);
         }
+    }
+}
+
+TEST_CASE("one flipped byte at each of 1,000 places of a larger closed log is reported where it is",
+          "[log][verify]") {
+    log_builder log;
+    for (unsigned k = 0; k < 60; ++k) {
+        if (k > 0 && k % 20 == 0) {
+            log.rotate();
+        }
+        log.set_padding(k % 5 == 0 ? 700 : 0);
+        log.commit({std::string(k % 7 == 0 ? 9'000 : 120, static_cast<char>('a' + k % 26)), ""});
+    }
+    std::uint64_t size_bytes = 0;
+    for (const built_segment& segment : log.segments()) {
+        size_bytes += segment.bytes.size();
+    }
+    for (std::uint64_t place = 0; place < 1'000; ++place) {
+        std::uint64_t at = size_bytes * place / 1'000;
+        std::size_t segment = 0;
+        while (at >= log.segments()[segment].bytes.size()) {
+            at -= log.segments()[segment++].bytes.size();
+        }
+        expect_reported(log, log.segments()[segment], at);
     }
 }
 
