@@ -5,6 +5,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <fstream>
+#include <string>
+
 using namespace caisson::sim;
 
 TEST_CASE("histories of appends, crashes, kills and faults keep the promise", "[simulation]") {
@@ -28,6 +31,20 @@ TEST_CASE(
         INFO("seed " << seed);
         REQUIRE(report.complaint == "");
     }
+}
+
+TEST_CASE("seeds that once broke the promise keep it", "[simulation]") {
+    std::ifstream list(CAISSON_SOURCE_DIR "/test/regressions/seeds.txt");
+    std::uint64_t seeds = 0;
+    for (std::string line; std::getline(list, line);) {
+        if (line.starts_with('#')) {
+            continue;
+        }
+        ++seeds;
+        INFO(line);
+        CHECK(run_history(std::stoull(line)).complaint == "");
+    }
+    CHECK(seeds > 0);
 }
 
 TEST_CASE("one seed is one history", "[simulation]") {
