@@ -417,6 +417,9 @@ net::awaitable<detailed<void>> segment_chain::name_successor() {
             co_return trouble("cannot sync the directory of spare files", gone.error(), fresh);
         }
     }
+    if (fresh.last_commit_position_bytes == 0) {
+        fresh.last = predecessor_->last;  // no commit has left to it, and perhaps none ever will
+    }
     auto changed = state_.current();
     changed.segment = format::newest_segment{fresh.begin, predecessor_->last.checksum,
                                              predecessor_->last.timestamp_us};
