@@ -251,6 +251,7 @@ net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader,
             scan.has_header = false;
             scan.prefix = {};
             scan.prefix.next = params.expected_begin;
+            scan.prefix.last_crc = params.previous_crc;  // the segment that takes its place goes on
             scan.why = format::scan_end::bad_header;
             scan.header_error = errc::not_a_segment;
         }

@@ -304,6 +304,23 @@ TEST_CASE("a header-only newest segment continues the log before it", "[log][rec
     CHECK(rig.segment(log_offset{3}) == header_only());
 }
 
+TEST_CASE("a newest segment that is begun anew continues the log before it", "[log][recovery]") {
+    // Whatever is wrong with its header, a version of the reference's included.
+    for (const std::uint64_t hurt : {std::uint64_t{0}, std::uint64_t{6}, std::uint64_t{7}}) {
+        log_builder log;
+        log.commits(3).rotate();
+        log.newest().bytes[hurt] = std::byte{0};
+        recovery_rig rig;
+        rig.put(log);
+        const open_outcome opened = rig.open();
+        INFO("byte " << hurt << ": " << opened.message());
+        REQUIRE(opened.is_open());
+        CHECK(opened.log->end == log_offset{3});
+        CHECK(opened.log->last_checksum == log.last_crc());
+        CHECK(rig.segment(log_offset{3}) == header_only());
+    }
+}
+
 TEST_CASE("spare files of an unclean stop are removed", "[log][recovery]") {
     log_builder log;
     log.commits(3);
