@@ -34,8 +34,8 @@ std::optional<failure> objection_to(const log_options& options) {
         return refuse("record_size_bytes_max is not between 1 byte and 256 MiB");
     }
     if (options.max_pending_bytes < options.record_size_bytes_max + detail::record_frame_bytes ||
-        options.max_pending_bytes > 2_GiB) {
-        return refuse("max_pending_bytes is not between record_size_bytes_max (plus 4) and 2 GiB");
+        options.max_pending_bytes > 1_GiB) {
+        return refuse("max_pending_bytes is not between record_size_bytes_max (plus 4) and 1 GiB");
     }
     if (options.lock_wait.count() < 0) {
         return refuse("lock_wait is negative");
@@ -246,6 +246,7 @@ void engine_core::begin_close() {
         return;
     }
     phase_ = phase::closing;
+    world_.is_closing = true;
     deadline_.start(options_.close_deadline);
     for (const auto& each : logs_) {
         each->begin_close();

@@ -24,6 +24,8 @@ struct environment {
     io::clock& clock;
     io::random& random;
     std::shared_ptr<spdlog::logger> logger;
+    /// Its engine has begun to close: what only waits for somebody else gives up.
+    bool is_closing = false;
 };
 
 }  // namespace caisson::io

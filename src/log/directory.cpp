@@ -192,6 +192,11 @@ net::awaitable<detailed<std::unique_ptr<io::directory_lock>>> take_lock(
         if (waited_ns >= wait_ns) {
             break;
         }
+        if (world.is_closing) {
+            co_return failure(errc::closed,
+                              "the engine was closed while the log waited for its lock")
+                .in_file(path_of(root, name));
+        }
         auto slept = co_await io::sleep(world.clock, std::min(pause_ns, wait_ns - waited_ns));
         if (!slept) {
             co_return failure(slept.error(), "cancelled while waiting for the lock")

@@ -57,8 +57,7 @@ net::awaitable<detailed<directory_listing>> list_log(io::directory& root);
 
 /// Takes the log's lock, waiting up to `wait` for a previous owner.
 ///
-/// Errors:       errc::locked; of the system.
-/// Cancellation: while it waits.
+/// Errors: errc::locked, errc::closed when the engine is closed meanwhile; of the system.
 net::awaitable<detailed<std::unique_ptr<io::directory_lock>>> take_lock(
     io::environment& world, io::directory& root, std::chrono::nanoseconds wait);
 

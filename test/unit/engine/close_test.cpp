@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <chrono>
 #include <utility>
 
 namespace caisson::test {
@@ -484,6 +485,29 @@ TEST_CASE("a power cut destroys calls whose handlers own what the calls belong t
         CHECK(read_left.expired());
         CHECK(wait_left.expired());
     }
+}
+
+TEST_CASE("closing an engine ends an open that waits for the lock", "[engine][close]") {
+    engine_world machine;
+    {
+        log target = machine.open();
+        REQUIRE(machine.append(target, "record"));
+        const auto closed = machine.start_close(target);
+        REQUIRE(machine.finish(closed));
+    }
+    REQUIRE(machine.world.lock_from_outside(log_path + "/LOCK"));
+    log_options options;
+    options.lock_wait = std::chrono::minutes{5};
+    const auto opened = machine.start_open(options);
+    machine.world.run_for(second_ns);
+    CHECK_FALSE(opened->has_value());
+    const std::uint64_t begin_ns = machine.world.now_ns();
+    const auto ended = machine.start_close();
+    REQUIRE(machine.finish(ended));
+    CHECK(ended->value().has_value());
+    CHECK(machine.world.now_ns() - begin_ns < second_ns);
+    REQUIRE(opened->has_value());
+    CHECK(opened->value().error() == errc::closed);
 }
 
 }  // namespace caisson::test
