@@ -70,7 +70,7 @@ public:
     /// 64 KiB ..= 1 GiB; a larger record gets a segment of its own
     std::uint64_t segment_size_bytes = 64ull << 20;
     std::uint64_t record_size_bytes_max = 16ull << 20;  ///< 1 ..= 256 MiB
-    /// appended and not yet durable; beyond it appends wait
+    /// appended and not yet durable; beyond it appends wait. record_size_bytes_max + 4 ..= 1 GiB
     std::uint64_t max_pending_bytes = 32ull << 20;
     /// how long open waits for a previous owner
     std::chrono::nanoseconds lock_wait = std::chrono::seconds{5};

@@ -20,6 +20,11 @@ public:
                                                  std::size_t alignment_bytes,
                                                  fill contents = fill::uninitialised) noexcept;
 
+    /// From now on no block of this process is freed. For an I/O layer that has lost track of what
+    /// the kernel does: a transfer from memory that is somebody else's by then would destroy what
+    /// is stored. Callable from any thread.
+    static void keep_all() noexcept;
+
     aligned_buffer(aligned_buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)),
           size_bytes_(std::exchange(other.size_bytes_, 0)) {}

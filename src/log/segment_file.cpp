@@ -28,7 +28,7 @@ segment_file::segment_file(log_shared& shared, group_listener& listener,
       listener_(listener),
       block_bytes_(file->block_size_bytes()),
       copies_on_write_(on.copies_on_write),
-      is_cached_(!on.supports_direct) {
+      is_cached_(!file->is_direct()) {
     space.limit_bytes = round_up(shared.options.segment_size_bytes, block_bytes_);
     // The block in which the file ends is rewritten by the next group. It is not reserved beyond
     // the file's length.

@@ -35,7 +35,7 @@ public:
     registered_descriptor(const registered_descriptor&) = delete;
     registered_descriptor& operator=(const registered_descriptor&) = delete;
     ~registered_descriptor() {
-        if (ring_.is_abandoned()) {
+        if (ring_.has_lost_track()) {
             descriptor_.release();
         } else if (slot_) {
             ring_.release_file(*slot_);

@@ -22,8 +22,8 @@ public:
         : ring_(in), descriptor_(in, std::move(locked), ring::file_use::lock) {}
     ~directory_lock() override {
         // Said aloud, because the ring may hold on to the file a little longer than we do. A ring
-        // that was abandoned keeps the lock: its writes are not over.
-        if (!ring_.is_abandoned()) {
+        // that has lost track keeps the lock: its writes may not be over.
+        if (!ring_.has_lost_track()) {
             ::flock(descriptor_.number(), LOCK_UN);
         }
     }

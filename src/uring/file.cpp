@@ -11,8 +11,8 @@ namespace caisson::uring {
 
 namespace {
 /// The kernel cuts a transfer to 2 GiB less one page anyway; the cut here keeps direct I/O aligned
-/// for every block size.
-constexpr std::size_t transfer_bytes_max = std::size_t{1} << 30;
+/// for every block size. No group is that long.
+constexpr std::size_t transfer_bytes_max = (std::size_t{1} << 31) - (std::size_t{1} << 20);
 }  // namespace
 
 void file::start_transfer(io::operation& op, submission what, std::span<const std::byte> memory,

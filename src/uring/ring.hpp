@@ -104,6 +104,11 @@ public:
     void abandon() noexcept;
     [[nodiscard]] bool is_abandoned() const noexcept { return is_abandoned_; }
 
+    /// The kernel may still use files and memory of operations that have ended here, or never will:
+    /// the ring was abandoned, or broke while the kernel had some.
+    [[nodiscard]] bool has_lost_track() const noexcept {
+        return is_abandoned_ || (broken_errno_ != 0 && kernel_owns_ > 0);
+    }
     /// 0, or the errno that ended the ring for good.
     [[nodiscard]] int error_number() const noexcept { return broken_errno_; }
     [[nodiscard]] ring_facts facts() const;

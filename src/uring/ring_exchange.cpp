@@ -2,6 +2,7 @@
 // run completions. The wake-up is armed only while the kernel owns something, so that the home
 // context can run out of work.
 
+#include "base/aligned_buffer.hpp"
 #include "base/assert.hpp"
 #include "uring/ring_internal.hpp"
 
@@ -177,6 +178,9 @@ void ring::break_down(int error_number) {
     collect();
     kernel_owns_ -= unsubmitted_;
     unsubmitted_ = 0;
+    if (kernel_owns_ > 0) {
+        aligned_buffer::keep_all();
+    }
     while (request* const waiting = waiting_.pop()) {
         finish(waiting, -error_number);
     }

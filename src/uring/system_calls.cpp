@@ -169,7 +169,10 @@ std::int64_t open_root(const std::string& path, io::root_mode mode, descriptor& 
         // been found new.
         const descriptor parent(open_at(AT_FDCWD, parent_of(path).c_str(), O_RDONLY | O_DIRECTORY));
         if (parent) {
-            if (const std::int64_t synced = sync_directory(parent.number()); synced < 0 && is_new) {
+            const std::int64_t synced = sync_directory(parent.number());
+            const bool is_not_offered =
+                synced == -EINVAL || synced == -EOPNOTSUPP || synced == -EROFS;
+            if (synced < 0 && (is_new || !is_not_offered)) {
                 return synced;
             }
         } else if (is_new) {

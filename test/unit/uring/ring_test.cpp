@@ -229,8 +229,9 @@ TEST_CASE("an enter that fails for good ends every operation, once, and later on
         f.poll();
         CHECK(f.ops.back()->outcome == error);
         CHECK(f.tested->operations_in_flight() == 0);
-        // three writes are in the kernel: nobody may reuse their memory
+        // three writes are in the kernel: nobody may reuse their memory, or get the lock
         CHECK_FALSE(f.tested->is_idle());
+        CHECK(f.tested->has_lost_track());
         f.home.restart();
         CHECK(f.home.run() == 0);  // and nothing keeps the context running
         f.tested.reset();
