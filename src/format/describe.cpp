@@ -142,7 +142,7 @@ constexpr std::array<field, 27> state_fields = {{
     {st::has_segment_at, 1, "u8", "has_segment", "1 when a first segment has been named",
      flag_check},
     {st::has_mark_at, 1, "u8", "has_mark", "1 after a clean close",
-     "0 or 1, else `malformed`; settled in both"},
+     "0 or 1, else `malformed`; settled in both when dropped"},
     {st::segment_begin_at, 8, "u64", "segment_begin", "first offset of the newest segment",
      zero_if_absent},
     {st::predecessor_timestamp_at, 8, "u64", "predecessor_timestamp_us",
