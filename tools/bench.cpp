@@ -26,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -212,23 +213,67 @@ void add_comparison_options(CLI::App& verb, bench_options& options) {
                       "How results are printed [normal]");
 }
 
+/// An option that not every job looks at, and the jobs that do (no name is part of another one).
+struct job_option {
+    const char* name;
+    std::string_view jobs;
+};
+constexpr job_option job_options[] = {
+    {"--bs", "append|read|bare"},
+    {"--iodepth", "append|read"},
+    {"--numjobs", "append"},
+    {"--runtime", "append|bare"},
+    {"--size", "append|read|bare"},
+    {"--segment-size", "append|read"},
+    {"--own-thread", "append|read"},
+    {"--keep", "append|read|open"},
+    {"--log", "read"},
+    {"--segments", "open"},
+    {"--baseline", "append"},
+    {"--pairs", "append"},
+    {"--baseline-bs", "append|bare"},
+    {"--baseline-iodepth", "append|bare"},
+};
+
+std::string_view name_of(bench_kind kind) {
+    switch (kind) {
+    case bench_kind::append: return "append";
+    case bench_kind::read: return "read";
+    case bench_kind::open: return "open";
+    case bench_kind::bare: return "bare";
+    }
+    return {};
+}
+
 /// An option that the chosen job would not look at is a mistake of the user's, not a wish.
 void refuse_what_does_not_apply(const CLI::App& verb, const bench_options& options) {
     if (options.runtime.count() == 0) {
         throw CLI::ValidationError("--runtime", "a run takes more than no time");
     }
-    const auto only_for = [&](const char* option, std::initializer_list<bench_kind> kinds,
-                              const char* names) {
-        if (verb.count(option) > 0 && std::ranges::find(kinds, options.kind) == kinds.end()) {
-            throw CLI::ValidationError(option, std::string("only with --rw=") + names);
+    for (const job_option& option : job_options) {
+        if (verb.count(option.name) > 0 &&
+            option.jobs.find(name_of(options.kind)) == option.jobs.npos) {
+            throw CLI::ValidationError(option.name, "only with --rw=" + std::string(option.jobs));
+        }
+    }
+    const auto refuse = [&](std::initializer_list<const char*> names, const char* why) {
+        for (const char* name : names) {
+            if (verb.count(name) > 0) {
+                throw CLI::ValidationError(name, why);
+            }
         }
     };
-    only_for("--log", {bench_kind::read}, "read");
-    only_for("--segments", {bench_kind::open}, "open");
-    only_for("--baseline", {bench_kind::append}, "append");
-    only_for("--pairs", {bench_kind::append}, "append");
-    only_for("--baseline-bs", {bench_kind::append, bench_kind::bare}, "append and --rw=bare");
-    only_for("--baseline-iodepth", {bench_kind::append, bench_kind::bare}, "append and --rw=bare");
+    if (verb.count("--log") > 0) {
+        refuse({"--bs", "--iodepth", "--size", "--segment-size", "--own-thread", "--keep"},
+               "not with --log: no log is written");
+    }
+    if (options.kind == bench_kind::append &&
+        verb.count("--baseline") + verb.count("--pairs") == 0) {
+        refuse({"--baseline-bs", "--baseline-iodepth"}, "only with --baseline or --pairs");
+    }
+    if (options.kind == bench_kind::bare && verb.count("--baseline-bs") > 0) {
+        refuse({"--bs"}, "not with --baseline-bs, which says what is written");
+    }
 }
 
 }  // namespace

@@ -104,6 +104,19 @@ class Bench(CommandCase):
             (("--rw", "open", "--baseline"), ("--baseline", "--rw=append")),
             (("--rw", "bare", "--segments", "5"), ("--segments", "--rw=open")),
             (("--rw", "read", "--baseline-bs", "4K"), ("--baseline-bs", "--rw=append")),
+            (("--rw", "open", "--runtime", "5", "--bs", "4K"), ("--rw=append",)),
+            (("--rw", "read", "--runtime", "5"), ("--runtime", "--rw=append|bare")),
+            (("--rw", "read", "--numjobs", "2"), ("--numjobs", "--rw=append")),
+            (("--rw", "open", "--size", "1M"), ("--size", "--rw=append|read|bare")),
+            (("--rw", "open", "--segment-size", "1M"), ("--segment-size", "--rw=append|read")),
+            (("--rw", "open", "--own-thread"), ("--own-thread", "--rw=append|read")),
+            (("--rw", "bare", "--iodepth", "2"), ("--iodepth", "--rw=append|read")),
+            (("--rw", "bare", "--keep"), ("--keep", "--rw=append|read|open")),
+            (("--rw", "bare", "--bs", "4K", "--baseline-bs", "8K"), ("--bs", "--baseline-bs")),
+            (("--baseline-bs", "8K"), ("--baseline-bs", "--pairs")),
+            (("--baseline-iodepth", "2"), ("--baseline-iodepth", "--baseline or --pairs")),
+            (("--rw", "read", "--log", "x", "--size", "1M"), ("--size", "not with --log")),
+            (("--rw", "read", "--log", "x", "--keep"), ("--keep", "not with --log")),
             (("--runtime", "0"), ("--runtime", "time")),
             (("--bs", "17M"), ("--bs", "17M", str(16 << 20))),
         ):
@@ -111,6 +124,15 @@ class Bench(CommandCase):
                 self.expect_error(self.caisson("bench", "--directory", self.scratch, *arguments), ERROR,
                                   "caisson bench --help", *words)
                 self.assertEqual(os.listdir(self.scratch), [])
+
+    def test_what_a_job_does_look_at_is_taken(self):
+        for arguments in (
+            ("--runtime", "20ms", "--size", "1M", "--baseline", "--baseline-bs", "8K", "--baseline-iodepth", "2"),
+            ("--rw", "read", "--size", "1M", "--bs", "1K", "--iodepth", "8", "--segment-size", "256K", "--own-thread"),
+            ("--rw", "bare", "--runtime", "20ms", "--size", "1M", "--bs", "5000"),
+        ):
+            with self.subTest(arguments=arguments):
+                self.bench(*arguments)
 
     def test_a_directory_that_is_not_there_is_named(self):
         done = self.caisson("bench", "--directory", self.log)
