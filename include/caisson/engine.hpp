@@ -71,6 +71,13 @@ protected:
 ///     at close_deadline is leaked rather than freed. Any thread, any handler may destroy it, that
 ///     of async_close too.
 /// Thread safety: every member may be called from any thread.
+/// Exceptions: operations report failures as results. An exception out of a handler that completes
+///     on the home executor, or out of a callback of log_view, ends the process (std::terminate);
+///     out of a handler on another executor it leaves that executor's run(), as everywhere in Asio.
+/// Fork: a child of fork must not use or destroy the engine or anything opened through it: ring and
+///     lock are shared with the parent, and destroying them would give the parent's lock up.
+///     Descriptors are close-on-exec, so exec and _exit are safe; a child that does neither keeps
+///     the log locked after its parent was killed.
 class engine {
 public:
     using executor_type = net::any_io_executor;
@@ -91,14 +98,19 @@ public:
     engine& operator=(const engine&) = delete;
     ~engine();
 
+    /// The home executor.
     [[nodiscard]] executor_type get_executor() const noexcept;
 
     /// Opens the log in `directory`, recovering it if its last owner did not close it.
     ///
-    /// Errors:       errc::{locked, log_not_found, log_exists, not_a_directory,
-    ///               unsupported_filesystem, foreign_log, foreign_file, invalid_options, torn_tail,
-    ///               damaged, segment_*, state_*, unreadable, ...}; the whole story is in
-    ///               options.report.
+    /// Errors:       errc::{closed, home_on_two_threads, invalid_options, locked, log_not_found,
+    ///               log_exists, not_a_directory, unsupported_filesystem, foreign_log,
+    ///               foreign_file}; what is on the disk: errc::{unsupported_version,
+    ///               unsupported_algorithm, torn_tail, damaged, unreadable, wrong_log,
+    ///               chain_broken, epoch_backwards, segment_missing, segment_gap, segment_overlap,
+    ///               state_missing, state_damaged}; errors of the system (a full disk is
+    ///               condition::no_space). The whole story is in options.report, but for
+    ///               home_on_two_threads and an engine closed before.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<log>)> Token = default_token>
     auto async_open(std::string directory, const log_options& options = {},
@@ -110,7 +122,10 @@ public:
     /// Opens a directory for reading only: changes nothing, takes no lock, works beside a live
     /// writer.
     ///
-    /// Errors:       as async_open; `report`, if given, must live until completion.
+    /// Errors:       errc::{closed, home_on_two_threads, log_not_found, not_a_directory}; errors of
+    ///               the system. Damage, a bad STATE and newer versions do not keep a view from
+    ///               opening: facts(), readers and async_verify name them. `report`, if given, must
+    ///               live until completion; only `refused` is filled.
     /// Cancellation: none.
     template <net::completion_token_for<void(result<log_view>)> Token = default_token>
     auto async_open_view(std::string directory, open_report* report = nullptr,

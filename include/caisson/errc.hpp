@@ -14,14 +14,15 @@ namespace caisson {
 enum class errc {
     /// the log or engine was closed before or during the call; nothing was appended
     closed = 1,
-    /// an earlier write or sync failed; reopen to recover. See log::failure()
+    /// an earlier write or sync failed; reopen to recover. See log::failure_cause()
     poisoned = 2,
     /// the write of this append failed: only reopening tells whether it is in the log
     outcome_unknown = 3,
     record_too_large = 4,  ///< the payload exceeds log_options.record_size_bytes_max
     /// more than 65,535 records, or more bytes than max_pending_bytes, in one call
     batch_too_large = 5,
-    /// no room on the device; what was acknowledged is safe, appends go on when space returns
+    /// no room on the device; what was acknowledged is safe, appends go on when space returns. From
+    /// appends; elsewhere the system's ENOSPC. condition::no_space matches both
     no_space = 6,
     offset_out_of_range = 7,  ///< the offset lies outside what the log holds
 
@@ -31,7 +32,7 @@ enum class errc {
     log_exists = 22,              ///< asked to create a log where there is one already
     not_a_directory = 23,         ///< the path of the log names something else
     unsupported_filesystem = 24,  ///< the file system cannot keep the promise (tmpfs, NFS ...)
-    /// written by another program (no STATE): readable, not appendable until adopted
+    /// written by another program (no STATE): readable, not appendable
     foreign_log = 25,
     foreign_file = 26,     ///< a file that is not ours where only our files belong
     invalid_options = 27,  ///< an option has a value that cannot work
@@ -53,8 +54,8 @@ enum class errc {
     segment_missing = 62,  ///< STATE or its neighbours name a segment that is not there
     segment_gap = 63,      ///< records are missing between two segments
     segment_overlap = 64,  ///< two segments claim the same records
-    state_missing = 65,    ///< native segments without a STATE file; `repair` rebuilds it
-    state_damaged = 66,    ///< both slots of STATE are bad; `repair` rebuilds it
+    state_missing = 65,    ///< native segments without a STATE file
+    state_damaged = 66,    ///< both slots of STATE are bad
     /// the device returned a read error for a range; never taken for a torn write
     unreadable = 67,
 

@@ -63,6 +63,8 @@ public:
     ~log();
 
     [[nodiscard]] executor_type get_executor() const noexcept;
+    /// True from async_open until close has ended, also while the log is poisoned. A default or
+    /// moved-from handle is not open; nothing else may be asked of it.
     [[nodiscard]] bool is_open() const noexcept;
 
     /// Appends one record: the bytes of all buffers in order (gather).
@@ -131,6 +133,7 @@ public:
     /// End of what is on stable storage.
     [[nodiscard]] log_offset durable_end(durability level = durability::local) const noexcept;
 
+    /// The log's counters as they are now; no operation, no wait.
     [[nodiscard]] log_stats stats() const;
     /// What poisoned the log, without another operation; empty while it is healthy.
     [[nodiscard]] std::optional<failure> failure_cause() const;

@@ -60,6 +60,7 @@ enum class tail_state : std::uint8_t {
     damaged,     ///< a witness says that acknowledged records stood there
 };
 
+/// What a view found when it was opened; beside a live writer the log has gone on since.
 struct view_facts {
     std::string path;
     /// no STATE and no commit of ours: written by another program
@@ -110,6 +111,7 @@ public:
 /// Called on the engine's home thread; false ends the walk. The item is valid during the call.
 using walk_callback = std::function<bool(const walk_item&)>;
 
+/// How bad what `async_verify` found is.
 enum class finding_severity : std::uint8_t {
     damage,     ///< stored data is not what was written
     torn_tail,  ///< an unfinished write at the end of the log; opening the log cuts it
@@ -117,6 +119,7 @@ enum class finding_severity : std::uint8_t {
     warning,
 };
 
+/// One thing that `async_verify` found wrong, and where.
 class finding {
 public:
     finding(finding_severity how_bad, failure what, std::uint64_t bytes = 0)
@@ -127,12 +130,14 @@ public:
     std::uint64_t size_bytes;  ///< bytes affected from there on, when known
 };
 
+/// The worst of what `async_verify` found.
 enum class verify_verdict : std::uint8_t {
     clean,      ///< every byte is as it was written; warnings may remain
     torn_tail,  ///< only an unfinished write at the end
     damaged,
 };
 
+/// What `async_verify` read and found.
 class verify_report {
 public:
     verify_report() noexcept {}
@@ -149,11 +154,14 @@ public:
     std::vector<finding> findings;       ///< in order of place
 };
 
+/// How far a verification is.
+/// Units: bytes of segment files.
 struct verify_progress {
     std::uint64_t bytes_done = 0;
     std::uint64_t bytes_total = 0;
 };
 
+/// How `async_verify` reports.
 class verify_options {
 public:
     verify_options() noexcept {}

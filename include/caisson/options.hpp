@@ -40,6 +40,7 @@ public:
     std::uint64_t clock_ahead_us = 0;
 };
 
+/// What `async_open` does where there is a log already, or none.
 enum class open_existing : std::uint8_t {
     or_create,  ///< open the log, or create it when the directory is empty or missing
     only,       ///< errc::log_not_found when there is none
@@ -60,6 +61,7 @@ enum class commit_alignment : std::uint8_t {
     block,
 };
 
+/// How one log is opened and written. Nothing of it is stored: each open chooses anew.
 class log_options {
 public:
     log_options() noexcept {}
@@ -82,12 +84,16 @@ public:
     open_report* report = nullptr;
 };
 
+/// How an engine uses the machine.
 class engine_options {
 public:
     engine_options() noexcept {}
 
     std::shared_ptr<spdlog::logger> logger;  ///< null: silent
-    std::uint32_t ring_entries = 256;        ///< operations in flight in the kernel
+    /// of the ring's submission queue, 8 or more; the kernel rounds up to a power of two. Four
+    /// times as many operations may be in flight (the completion queue), further ones wait. Halved
+    /// while the kernel has no memory for the ring
+    std::uint32_t ring_entries = 256;
     /// how long close waits for the device
     std::chrono::nanoseconds close_deadline = std::chrono::seconds{30};
     /// registered buffers, if RLIMIT_MEMLOCK allows

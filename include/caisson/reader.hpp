@@ -154,6 +154,7 @@ private:
 static_assert(std::is_trivially_copyable_v<commit_batch> &&
               std::is_trivially_destructible_v<commit_batch>);
 
+/// How a reader of a view reads ahead.
 class reader_options {
 public:
     reader_options() noexcept {}

@@ -87,6 +87,7 @@ struct world_options {
     std::uint64_t wall_us_at_start = 1'700'000'000'000'000;
 };
 
+/// What was asked of the disk: by kind faults are injected and operations counted.
 enum class operation_kind : std::uint8_t {
     any,  ///< for faults only: whichever
     open_root,
