@@ -31,7 +31,7 @@ const char* describe(errc value) noexcept {
     case errc::unsupported_filesystem:
         return "this file system cannot keep data across a power cut";
     case errc::foreign_log:
-        return "the log was written by another program; adopt it before appending";
+        return "the log was written by another program: it can be read, not appended to";
     case errc::foreign_file: return "a file that is not Caisson's lies among the files of the log";
     case errc::invalid_options: return "an option has a value that cannot work";
     case errc::not_a_segment: return "the file does not begin as a segment does";
@@ -52,9 +52,8 @@ const char* describe(errc value) noexcept {
     case errc::segment_missing: return "a segment of the log is missing";
     case errc::segment_gap: return "records are missing between two segments";
     case errc::segment_overlap: return "two segments hold the same offsets";
-    case errc::state_missing: return "the log has segments but no STATE file; repair rebuilds it";
-    case errc::state_damaged:
-        return "both copies in the STATE file are damaged; repair rebuilds it";
+    case errc::state_missing: return "the log has segments but no STATE file";
+    case errc::state_damaged: return "both copies in the STATE file are damaged";
     case errc::unreadable: return "the device cannot read a part of the log";
     case errc::uring_unavailable: return "io_uring is forbidden or missing on this machine";
     case errc::home_on_two_threads: return "the engine's io_context is run by more than one thread";

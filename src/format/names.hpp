@@ -25,7 +25,7 @@ enum class entry_role : std::uint8_t {
     index,            ///< NNNNNNNNNNNNNNNNNNNN.stdb.ofs
     lock,             ///< LOCK
     state,            ///< STATE
-    state_temporary,  ///< STATE.tmp: a creation or repair that did not finish
+    state_temporary,  ///< STATE.tmp: a creation that did not finish
     spare_directory,  ///< spare
     lost_directory,   ///< lost
     /// NNNNNNNNNNNNNNNNNNNN.stdb.lock: the reference takes it while it creates a segment

@@ -10,8 +10,9 @@
 namespace caisson::log_detail {
 namespace {
 
-constexpr const char* keep_and_repair = "nothing was changed; keep a copy of the directory, then "
-                                        "restore the segment from a copy or run repair";
+// Advice names only what this version can do: there is no repair and no adoption yet.
+constexpr const char* keep_and_restore = "nothing was changed; save the directory as it is, then "
+                                         "put a good copy of the segment in place";
 
 std::string end_text(end_fact end) {
     switch (end) {
@@ -78,11 +79,12 @@ failure describe_refusal(directory_verdict verdict, const std::string& directory
                        "segments without STATE and without this program's trailers: "
                        "another program wrote this log")
             .in_file(directory_path)
-            .advise("read it with the read-only commands; appending needs an adoption first");
+            .advise("read it with the read-only commands; this version does not append to it");
     case directory_verdict::refuse_state_missing:
         return failure(errc::state_missing, "STATE is missing from a log that this program wrote")
             .in_file(state_path)
-            .advise("nothing was changed; restore the file from a copy, or rebuild it with repair");
+            .advise("nothing was changed; put a copy of the file in place, this version cannot "
+                    "rebuild it");
     case directory_verdict::refuse_segment_missing: {
         CAISSON_ASSERT(state.has_value());
         CAISSON_ASSERT(state->segment.has_value());
@@ -94,7 +96,7 @@ failure describe_refusal(directory_verdict verdict, const std::string& directory
                        " on and that its newest segment is " + format::segment_name(named))
             .in_file(directory_path)
             .at_offset(state->purged_before)
-            .advise("nothing was changed; put the missing segment files back, or run repair");
+            .advise("nothing was changed; put the missing segment files back");
     }
     case directory_verdict::refuse_unexpected:
         return failure(errc::foreign_file,
@@ -135,7 +137,7 @@ failure describe_refusal(segment_verdict verdict, const std::string& segment_pat
         CAISSON_ASSERT(scan.unreadable.has_value());
         return failure(*scan.unreadable).at_offset(scan.prefix.next);
     case segment_verdict::refuse_damaged:
-        return refuse(errc::damaged, damage_text(scan, facts), keep_and_repair);
+        return refuse(errc::damaged, damage_text(scan, facts), keep_and_restore);
     case segment_verdict::refuse_torn:
         return refuse(
             errc::torn_tail, "an unfinished write ends the log",
@@ -152,16 +154,16 @@ failure describe_refusal(segment_verdict verdict, const std::string& segment_pat
     case segment_verdict::refuse_chain:
         return refuse(errc::chain_broken,
                       "the segment does not continue the one before it (STATE has its checksum)",
-                      keep_and_repair);
+                      keep_and_restore);
     case segment_verdict::refuse_epoch:
         return refuse(errc::epoch_backwards, "a commit continues the log with a lower epoch",
-                      keep_and_repair);
+                      keep_and_restore);
     case segment_verdict::refuse_gap:
         return refuse(errc::segment_gap, "records are missing between this segment and the next",
-                      keep_and_repair);
+                      keep_and_restore);
     case segment_verdict::refuse_overlap:
         return refuse(errc::segment_overlap,
-                      "the segment holds records that the next one claims too", keep_and_repair);
+                      "the segment holds records that the next one claims too", keep_and_restore);
     case segment_verdict::whole:
     case segment_verdict::clean_end:
     case segment_verdict::cut:

@@ -217,8 +217,8 @@ net::awaitable<detailed<void>> window_reader::read_by_blocks(std::uint64_t begin
                                                 read.error().message())
             .in_file(path_)
             .at_byte(bad)
-            .advise("nothing was changed; try again, or save the directory to another device and "
-                    "repair it there");
+            .advise("nothing was changed; try again, or put a copy of the directory on another "
+                    "device");
     }
     co_return success();
 }

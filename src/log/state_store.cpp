@@ -77,8 +77,8 @@ net::awaitable<detailed<void>> state_store::read_slots() {
                               "the device cannot read a slot of STATE: " + read.error().message())
                 .in_file(path_)
                 .at_byte(position)
-                .advise("nothing was changed; try again, or save the directory to another device "
-                        "and repair it there");
+                .advise("nothing was changed; try again, or put a copy of the directory on "
+                        "another device");
         }
         std::memcpy(slots[slot].data(), slot_bytes_.data(), at::slot_bytes);
     }
@@ -89,10 +89,9 @@ net::awaitable<detailed<void>> state_store::read_slots() {
                                                    : "neither slot of STATE is what was written")
             .in_file(path_)
             .at_byte(0)
-            .advise(
-                is_newer
-                    ? "open the log with the version that wrote it"
-                    : "nothing was changed; restore STATE from a copy, or rebuild it with repair");
+            .advise(is_newer ? "open the log with the version that wrote it"
+                             : "nothing was changed; put a copy of STATE in place, this version "
+                               "cannot rebuild it");
     }
     current_ = chosen.value().state;
     const unsigned other = 1 - format::state_slot_of(current_.generation);

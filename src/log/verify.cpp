@@ -146,7 +146,7 @@ net::awaitable<detailed<void>> verification::check_state() {
             report(finding_severity::damage,
                    failure(errc::state_missing, "the log's own segments are here, but no STATE")
                        .in_file(path_to(format::state_name))
-                       .advise("`caisson repair` rebuilds it"));
+                       .advise("put a copy of the file in place, this version cannot rebuild it"));
         }
         co_return success();
     }

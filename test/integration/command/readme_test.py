@@ -24,6 +24,11 @@ class Readme(unittest.TestCase):
         for link in links:
             self.assertTrue(os.path.exists(os.path.join(ROOT, link)), link)
 
+    def test_the_page_on_reliability_names_every_planted_bug(self):
+        names = re.findall(r'\{"(\w+)", planted_bug::', read("src", "base", "planted_names.hpp"))
+        listed = re.findall(r"^\| `(\w+)` \|", read("docs", "reliability.md").partition("## Planted bugs")[2], re.MULTILINE)
+        self.assertEqual(listed, names)
+
 
 if __name__ == "__main__":
     unittest.main()
