@@ -6,6 +6,9 @@
 #include "base/endian.hpp"
 #include "format/layout.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace caisson::format {
 
 namespace entry_at = layout::index_entry;
@@ -32,9 +35,36 @@ bool offset_index_builder::add_commit(log_offset begin, std::uint64_t position_b
     return true;
 }
 
+void offset_index_builder::put_before(const offset_index_view* older) {
+    const std::optional<index_entry> first = entries_.empty() ? pending_ : entries_.front();
+    if (!first) {
+        return;
+    }
+    std::uint64_t indexed_end_bytes = layout::segment_header::size_bytes;
+    if (older != nullptr && older->size() > 0) {
+        const index_entry last = older->at(older->size() - 1);
+        if (last.key < first->key && last.position_bytes < first->position_bytes) {
+            std::vector<index_entry> all;
+            all.reserve(older->size() + entries_.size() + 1);
+            for (std::size_t i = 0; i < older->size(); ++i) {
+                all.push_back(older->at(i));
+            }
+            all.insert(all.end(), entries_.begin(), entries_.end());
+            entries_ = std::move(all);
+            indexed_end_bytes = last.position_bytes;
+        }
+    }
+    // Else a log that is opened for a few records at a time would never get an entry.
+    if (pending_ == first && first->position_bytes - indexed_end_bytes >= interval_bytes_ &&
+        entries_.size() < capacity_) {
+        entries_.push_back(*first);
+        pending_.reset();
+    }
+}
+
 std::vector<std::byte> offset_index_builder::encode() const {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(capacity_) * entry_at::size_bytes,
-                                 std::byte{0});
+    const std::size_t entry_count = std::max(static_cast<std::size_t>(capacity_), entries_.size());
+    std::vector<std::byte> bytes(entry_count * entry_at::size_bytes, std::byte{0});
     std::span<std::byte> rest = bytes;
     for (const index_entry& entry : entries_) {
         encode_index_entry(rest, entry);

@@ -27,6 +27,8 @@ struct index_entry {
     return segment_size_bytes_max / interval_bytes;
 }
 
+class offset_index_view;
+
 /// Chooses which commits get an entry, by the reference's rule: the first commit after the previous
 /// entry's, once `interval_bytes` of commits have gathered since. The commit at offset 0 never gets
 /// one: key 0 ends an index.
@@ -41,6 +43,15 @@ public:
     /// entries().back().
     bool add_commit(log_offset begin, std::uint64_t position_bytes, std::uint64_t size_bytes);
 
+    /// For a segment that was added to after `older` was written (null: there is none to be had):
+    /// puts its entries before those made since, if they all lie before them. Once, after the last
+    /// commit. An entry that was due before it could be known where the older ones end is made too.
+    void put_before(const offset_index_view* older);
+
+    /// No commit was noted.
+    [[nodiscard]] bool is_empty() const noexcept {
+        return gathered_bytes_ == 0 && entries_.empty();
+    }
     [[nodiscard]] std::span<const index_entry> entries() const noexcept { return entries_; }
     /// The file's bytes: entries, then zeros up to the capacity.
     [[nodiscard]] std::vector<std::byte> encode() const;

@@ -6,12 +6,14 @@
 #include <caisson/config.hpp>
 #include <caisson/types.hpp>
 
+#include "base/units.hpp"
 #include "format/offset_index.hpp"
 #include "io/await.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -21,6 +23,14 @@ namespace caisson::log_detail {
 /// A longer file is no index: 1 GiB of the smallest indexed steps (4 KiB) makes 4 MiB, and larger
 /// segments do not exist.
 inline constexpr std::uint64_t index_file_bytes_max = 16ull << 20;
+
+/// Bytes of commits between two entries of an offset index; the reference's default.
+inline constexpr std::uint64_t index_interval_bytes = 4_KiB;
+
+/// An empty index for a segment of that size.
+[[nodiscard]] inline format::offset_index_builder new_index(std::uint64_t segment_size_bytes) {
+    return {index_interval_bytes, format::index_capacity(segment_size_bytes, index_interval_bytes)};
+}
 
 /// The bytes of an index and the entries found plausible in them.
 class loaded_index {

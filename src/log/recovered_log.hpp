@@ -5,7 +5,9 @@
 #include <caisson/options.hpp>
 #include <caisson/types.hpp>
 
+#include "format/offset_index.hpp"
 #include "io/disk.hpp"
+#include "log/index_file.hpp"
 #include "log/state_store.hpp"
 
 #include <cstddef>
@@ -34,6 +36,8 @@ struct segment_tail {
     /// The bytes from the last block boundary to `length_bytes`: the next group rewrites this
     /// block.
     std::vector<std::byte> tail_block;
+    /// of what was read: all of it after an unclean stop, nothing after a clean one
+    format::offset_index_builder index = new_index(0);
 };
 
 /// A log that is consistent, locked, synced and named by STATE. Nothing of it has been appended to

@@ -284,7 +284,7 @@ net::awaitable<detailed<segment_scan>> opener::scan_newest(window_reader& reader
             co_return std::move(*marked.value());
         }
     }
-    co_return co_await scan_segment(reader, params);
+    co_return co_await scan_segment(reader, params, &log_.tail.index);
 }
 
 net::awaitable<detailed<void>> opener::recover_newest(lineage before) {
@@ -294,6 +294,8 @@ net::awaitable<detailed<void>> opener::recover_newest(lineage before) {
     log_.tail.file = std::move(opened.file);
     window_reader reader(*log_.tail.file, path_of(root(), format::segment_name(begin)),
                          opened.length_bytes);
+    // A segment made under a larger limit keeps every entry.
+    log_.tail.index = new_index(std::max(options_.segment_size_bytes, opened.length_bytes));
     BOOST_OUTCOME_CO_TRY(auto scan, co_await scan_newest(reader, params_for(begin, before)));
     log_.report.recovered_bytes = log_.report.was_closed_cleanly
                                       ? scan.length_bytes - scan.prefix.last_commit_position_bytes

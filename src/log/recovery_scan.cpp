@@ -64,7 +64,8 @@ net::awaitable<detailed<bool>> is_trailer_there(window_reader& reader, std::uint
 }
 
 net::awaitable<detailed<void>> scan_prefix(window_reader& reader, format::scan_params params,
-                                           format::segment_scanner& scanner) {
+                                           format::segment_scanner& scanner,
+                                           format::offset_index_builder* index) {
     format::byte_need need{0, window_bytes};
     BOOST_OUTCOME_CO_TRYV(co_await reader.bring(need));
     for (;;) {
@@ -72,7 +73,11 @@ net::awaitable<detailed<void>> scan_prefix(window_reader& reader, format::scan_p
         if (event.step == format::scan_step::end) {
             co_return success();
         }
-        if (event.step != format::scan_step::need_bytes) {
+        if (event.step == format::scan_step::commit) {
+            if (index != nullptr) {
+                index->add_commit(event.commit.begin, event.position_bytes,
+                                  event.commit.size_bytes);
+            }
             continue;
         }
         if (params.log_id && event.need.size_bytes_min > trusted_commit_bytes) {
@@ -224,13 +229,14 @@ net::awaitable<detailed<void>> window_reader::read_by_blocks(std::uint64_t begin
 }
 
 net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader,
-                                                    format::scan_params params) {
+                                                    format::scan_params params,
+                                                    format::offset_index_builder* index) {
     params.commit_size_bytes_max =
         std::max<std::uint64_t>(reader.length_bytes(), common_commit_bytes);
     segment_scan scan;
     scan.length_bytes = reader.length_bytes();
     format::segment_scanner scanner(params);
-    auto scanned = co_await scan_prefix(reader, params, scanner);
+    auto scanned = co_await scan_prefix(reader, params, scanner, index);
     reader.end_at(reader.length_bytes());
     scan.prefix = scanner.prefix();
     scan.data_end_bytes = scan.prefix.end_position_bytes;

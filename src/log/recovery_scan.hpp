@@ -8,6 +8,7 @@
 #include <caisson/failure.hpp>
 
 #include "base/aligned_buffer.hpp"
+#include "format/offset_index.hpp"
 #include "format/scan.hpp"
 #include "format/search.hpp"
 #include "format/state.hpp"
@@ -86,9 +87,10 @@ struct segment_scan {
 };
 
 /// Reads the whole segment behind `reader`. `params.commit_size_bytes_max` is set here: nothing in
-/// a file is longer.
+/// a file is longer. The good prefix's commits are noted in `index`, if there is one.
 net::awaitable<detailed<segment_scan>> scan_segment(window_reader& reader,
-                                                    format::scan_params params);
+                                                    format::scan_params params,
+                                                    format::offset_index_builder* index = nullptr);
 
 /// Reads only the header and the commit that `mark` says is the last one. No value: they are not
 /// what the mark says, and the whole segment has to be read. The prefix then counts one commit,

@@ -62,6 +62,7 @@ segment_chain::segment_chain(log_shared& shared, group_listener& listener, log_d
     target_->has_commits = tail.commits > 0;
     target_->last = last;
     target_->last_commit_position_bytes = tail.last_commit_position_bytes;
+    target_->index = std::move(tail.index);
     target_->is_named = true;
 }
 
@@ -426,7 +427,13 @@ net::awaitable<detailed<void>> segment_chain::name_successor() {
     co_return co_await state_.store(std::move(changed));
 }
 
-net::awaitable<void> segment_chain::write_index_of(const segment_file& segment) {
+net::awaitable<void> segment_chain::write_index_of(segment_file& segment) {
+    if (segment.index.is_empty()) {
+        co_return;  // opened after a clean close and not added to: the file stays as it is
+    }
+    // What was there before a clean open was not read by it: the file may know it.
+    const auto older = co_await load_index(*directory_.root, segment.begin);
+    segment.index.put_before(older ? &older->entries() : nullptr);
     const auto written =
         co_await log_detail::write_index(*directory_.root, segment.begin, segment.index);
     if (!written && shared_.world.logger) {

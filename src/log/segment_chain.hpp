@@ -94,7 +94,7 @@ private:
     net::awaitable<void> rotate();
     net::awaitable<detailed<void>> seal_predecessor();
     net::awaitable<detailed<void>> name_successor();
-    net::awaitable<void> write_index_of(const segment_file& segment);
+    net::awaitable<void> write_index_of(segment_file& segment);
     void meet_no_space(const failure& cause);
     void meet_space() noexcept;
     void start_preparing();

@@ -7,6 +7,7 @@
 #include "base/planted.hpp"
 #include "format/layout.hpp"
 #include "format/names.hpp"
+#include "log/index_file.hpp"
 
 #include <boost/system/system_category.hpp>
 
@@ -22,8 +23,7 @@ segment_file::segment_file(log_shared& shared, group_listener& listener,
     : file(std::move(opened)),
       begin(first),
       end_bytes(length_bytes),
-      index(index_interval_bytes,
-            format::index_capacity(shared.options.segment_size_bytes, index_interval_bytes)),
+      index(new_index(shared.options.segment_size_bytes)),
       shared_(shared),
       listener_(listener),
       block_bytes_(file->block_size_bytes()),

@@ -25,9 +25,6 @@
 
 namespace caisson::log_detail {
 
-/// Bytes of commits between two entries of an offset index; the reference's default.
-inline constexpr std::uint64_t index_interval_bytes = 4_KiB;
-
 /// A write at least this long is made durable by itself also where the space is not prepared.
 inline constexpr std::uint64_t dsync_unprepared_bytes_min = 256_KiB;
 

@@ -72,6 +72,42 @@ TEST_CASE("lookup gives the greatest key at or below", "[format][index]") {
     CHECK(view->find(log_offset{1'000})->position_bytes == 300);
 }
 
+TEST_CASE("D9: entries of an older index are put before newer ones, or none of them",
+          "[format][index]") {
+    const auto bytes = image({{log_offset{3}, 100}, {log_offset{7}, 200}});
+    const auto older = offset_index_view::parse(bytes);
+    const auto with = [&](std::uint64_t capacity, index_entry added, std::uint64_t size_bytes) {
+        offset_index_builder index(100, capacity);
+        index.add_commit(added.key, added.position_bytes, size_bytes);
+        index.put_before(&*older);
+        const auto encoded = index.encode();
+        CHECK(encoded.size() >= index.entries().size() * 16);
+        return std::vector(index.entries().begin(), index.entries().end());
+    };
+    const index_entry first{log_offset{3}, 100};
+    const index_entry second{log_offset{7}, 200};
+    const index_entry added{log_offset{9}, 300};
+    const index_entry near{log_offset{9}, 299};
+    CHECK(with(64, added, 500) == std::vector{first, second, added});
+    CHECK(with(1, added, 500) == std::vector{first, second, added});  // none is dropped for room
+    // One that was not due yet is, if it lies an interval behind the last of the older ones.
+    CHECK(with(64, added, 50) == std::vector{first, second, added});
+    CHECK(with(64, near, 50) == std::vector{first, second});
+    // What the older one says of bytes that were written since is wrong, and so may be the rest.
+    const index_entry same_key{log_offset{7}, 300};
+    const index_entry same_position{log_offset{9}, 200};
+    CHECK(with(64, same_key, 500) == std::vector{same_key});
+    CHECK(with(64, same_position, 500) == std::vector{same_position});
+    offset_index_builder alone(100, 64);
+    alone.add_commit(log_offset{9}, 110, 50);
+    alone.put_before(nullptr);
+    CHECK(alone.entries().size() == 1);
+    offset_index_builder empty(100, 64);
+    CHECK(empty.is_empty());
+    empty.put_before(&*older);
+    CHECK(empty.is_empty());
+}
+
 TEST_CASE("empty and all-zero indexes find nothing", "[format][index]") {
     const byte_vector zeros(64);
     for (const auto bytes : {std::span<const std::byte>(), std::span<const std::byte>(zeros)}) {
