@@ -103,6 +103,9 @@ public:
 
     /// Opens the log in `directory`, recovering it if its last owner did not close it.
     ///
+    /// Effects:      locks the file LOCK in the directory (flock) until the log has closed: one
+    ///               owner at a time. Whoever deletes or replaces that file defeats the lock: a
+    ///               second owner gets in, and the two destroy the log.
     /// Errors:       errc::{closed, home_on_two_threads, invalid_options, locked, log_not_found,
     ///               log_exists, not_a_directory, unsupported_filesystem, foreign_log,
     ///               foreign_file}; what is on the disk: errc::{unsupported_version,

@@ -56,16 +56,15 @@ TEST_CASE("a lock excludes a second handle of the same process and is free when 
     CHECK(w.lock(*other, "LOCK", second) == 0);
 }
 
-TEST_CASE("a lock on a file that was replaced meanwhile protects nothing and is not given",
+TEST_CASE("whoever deletes the lock's file defeats the lock: the next owner makes another one",
           "[uring][lock]") {
+    // The documented limit (caisson/engine.hpp).
     temporary_directory place;
     world w;
     auto root = w.open_root(place.path());
     std::unique_ptr<io::directory_lock> first;
     REQUIRE(w.lock(*root, "LOCK", first) == 0);
     std::filesystem::remove(place.path() / "LOCK");
-    // The name is free again, so the next locker makes a file of its own: the loss is visible in
-    // the inode.
     std::unique_ptr<io::directory_lock> second;
     CHECK(w.lock(*root, "LOCK", second) == 0);
     CHECK(try_lock(place.path() / "LOCK") == EWOULDBLOCK);
