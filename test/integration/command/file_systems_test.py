@@ -92,10 +92,10 @@ class OnAnyFileSystem:
         for line in lines[:-1]:
             self.assertRegex(line, "unfinished write of [0-9]+ bytes was cut")
 
-    def test_a_full_disk(self):
+    def test_d25_a_full_disk(self):
         self.live_through_a_full_disk()
 
-    def test_a_full_disk_while_segments_rotate(self):
+    def test_d25_a_full_disk_while_segments_rotate(self):
         self.live_through_a_full_disk("--segment-size", "256K")
 
     def test_a_disk_that_fills_up_during_the_creation_of_a_log(self):

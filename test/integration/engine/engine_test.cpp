@@ -175,7 +175,8 @@ TEST_CASE("an io_context that two threads run is refused", "[engine][uring]") {
     // The home is not to be trusted any more. What the engine holds is kept for ever, not freed.
 }
 
-TEST_CASE("an append that waits for room can be withdrawn", "[engine][uring]") {
+TEST_CASE("D18: an append that waits for room blocks no thread and can be withdrawn",
+          "[engine][uring]") {
     const test::temp_directory where;
     net::io_context context(1);
     engine mine = std::move(engine::on(context)).value();
@@ -209,7 +210,7 @@ TEST_CASE("an append that waits for room can be withdrawn", "[engine][uring]") {
     context.run();
 }
 
-TEST_CASE("limits of one call are refused by name, and nothing else is affected",
+TEST_CASE("D30: limits of one call are refused by name, take no offset, and affect nothing else",
           "[engine][uring]") {
     const test::temp_directory where;
     net::io_context context(1);

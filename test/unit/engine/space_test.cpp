@@ -120,17 +120,25 @@ TEST_CASE("an append withdrawn while it waits for space takes its wish with it",
     }
 }
 
-TEST_CASE("appends go on when space returns", "[engine][space]") {
+TEST_CASE("D25: a full device stops no log from opening, and appends go on when space returns",
+          "[engine][space]") {
     engine_world machine;
     log target = open_with_space(machine, 400 * kib);
-    std::uint64_t records = 1 + fill(machine, target);
+    const std::uint64_t records = 1 + fill(machine, target);
+    check_reopens(machine, target, records);
+    target = machine.open();
+    const auto refused = machine.start_append(target, large_record);
+    REQUIRE(machine.finish(refused));
+    CHECK(refused->value().error() == errc::no_space);
     machine.world.set_capacity(0);
     machine.world.run_for(second_ns);
     REQUIRE(machine.append(target, large_record));
     check_reopens(machine, target, records + 1);
 }
 
-TEST_CASE("no descriptor or no space for the next segment is no poison", "[engine][space]") {
+TEST_CASE(
+    "D31, D25: without room for the next segment appends are refused, and none of them comes back",
+    "[engine][space]") {
     for (const int error_number : {24 /* EMFILE */, 28 /* ENOSPC */}) {
         engine_world machine;
         log_options options;

@@ -75,7 +75,7 @@ TEST_CASE("two syncs of one file are never in flight beside each other", "[engin
     }
 }
 
-TEST_CASE("whichever sync fails, nothing is acknowledged that a power cut takes",
+TEST_CASE("D2, D27: whichever sync fails, nothing is acknowledged that a power cut takes",
           "[engine][sync]") {
     for (const bool is_cached : {true, false}) {
         bool was_hit = true;

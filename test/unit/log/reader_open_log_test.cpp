@@ -89,7 +89,7 @@ private:
     }
 };
 
-TEST_CASE("a reader of an open log sees what is durable and nothing more", "[log][reader]") {
+TEST_CASE("D16: a reader of an open log sees what is durable and nothing more", "[log][reader]") {
     const log_builder log = many_commits(2, 6);
     for (const built_segment& segment : log.segments()) {
         for (const built_commit& commit : segment.commits) {

@@ -44,7 +44,8 @@ TEST_CASE("a missing directory becomes a log with STATE and a header-only segmen
     CHECK(rig.disk().changes_unsynced() == 0);  // everything that was reported is durable
 }
 
-TEST_CASE("a log that was created and crashed at any moment is created again", "[log][recovery]") {
+TEST_CASE("D27: a log that was created and crashed at any moment is created again",
+          "[log][recovery]") {
     for (std::uint64_t steps = 0;; ++steps) {
         for (std::uint64_t seed = 1; seed <= 6; ++seed) {
             recovery_rig rig(seed);

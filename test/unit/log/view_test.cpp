@@ -97,7 +97,7 @@ TEST_CASE("the log of a real database is read commit by commit", "[log][view]") 
     CHECK(report.commits == 9);
 }
 
-TEST_CASE("a log of version 0 is read", "[log][view]") {
+TEST_CASE("D15: a log of version 0 is opened for reading, and its end is known", "[log][view]") {
     std::vector<std::byte> bytes(10);
     format::encode_segment_header(bytes);
     bytes[6] = std::byte{0};
@@ -117,6 +117,7 @@ TEST_CASE("a log of version 0 is read", "[log][view]") {
     machine.disk().write_file(segment_path(log_path, log_offset{0}), bytes);
     const log_view view = machine.open();
     CHECK(view.facts().format_version == 0);
+    CHECK(view.end() == log_offset{2});
     CHECK(machine.read_from(view, log_offset{0}).payloads ==
           std::vector<std::string>{std::string(8, '\0'), std::string(8, '\1')});
 }
