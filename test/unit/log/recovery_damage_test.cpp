@@ -5,6 +5,9 @@
 #include "support/recovery_rig.hpp"
 
 #include "base/prng.hpp"
+#include "format/layout.hpp"
+#include "format/names.hpp"
+#include "format/segment_header.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -29,15 +32,40 @@ void expect_refused(recovery_rig& rig, errc expected, std::uint64_t position, lo
     CHECK(rig.files() == before);
 }
 
+/// What an open that found the newest segment good for `length` bytes leaves of a directory: the
+/// segment cut there, what was cut in lost/, spare/ empty, everything else as it was. STATE is the
+/// business of other tests.
+directory_image settled(directory_image before, const open_outcome& opened, std::uint64_t length,
+                        const std::vector<std::byte>& state) {
+    constexpr std::uint64_t header_bytes = format::layout::segment_header::size_bytes;
+    std::erase_if(before, [](const auto& each) {
+        return each.first.starts_with("spare/") && each.first != "spare/";
+    });
+    before["STATE"] = state;
+    std::vector<std::byte>& newest = before.at(format::segment_name(opened.log->tail.begin));
+    const open_report& report = opened.report;
+    if (report.cut_bytes > 0) {
+        const auto cut = newest.begin() + static_cast<std::ptrdiff_t>(report.cut_position_bytes);
+        before["lost/"];
+        before[report.lost_file].assign(cut, cut + static_cast<std::ptrdiff_t>(report.cut_bytes));
+    }
+    newest.resize(static_cast<std::size_t>(length));
+    if (length == header_bytes) {  // it may have been made anew
+        format::encode_segment_header(newest);
+    }
+    return before;
+}
+
 /// Opens and expects the log to end at `end`, its newest segment `length` bytes long.
 open_outcome expect_opened(recovery_rig& rig, log_offset end, std::uint64_t length,
                            log_options options = {}) {
+    const directory_image before = rig.files();
     open_outcome opened = rig.open(std::move(options));
     INFO(opened.message());
     REQUIRE(opened.is_open());
     CHECK(opened.log->end == end);
     CHECK(opened.log->tail.length_bytes == length);
-    CHECK(rig.segment(opened.log->tail.begin).size() == length);
+    CHECK(rig.files() == settled(before, opened, length, rig.file("STATE")));
     CHECK(rig.disk().changes_unsynced() == 0);
     return opened;
 }
