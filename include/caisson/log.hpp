@@ -101,7 +101,8 @@ public:
     /// Completes when every record below `end` is durable. `end` may lie beyond what was appended:
     /// then it waits for the appends too. Waiting makes progress happen; it never just parks.
     ///
-    /// Errors:       errc::{closed, poisoned, home_on_two_threads}.
+    /// Errors:       errc::{closed, poisoned, home_on_two_threads}; operation_aborted when
+    ///               cancelled.
     /// Cancellation: total; stops waiting only.
     template <net::completion_token_for<void(result<void>)> Token = default_token>
     auto async_wait_durable(log_offset end, durability level = durability::local,

@@ -58,6 +58,15 @@ bool appender::is_drained() const noexcept {
            gathering_ == nullptr;
 }
 
+log_offset appender::accepted_end() const noexcept {
+    log_offset end = next_offset_;
+    for (const detail::append_operation* each = waiting_.front(); each != nullptr;
+         each = append_queue::after(*each)) {
+        end += each->records;
+    }
+    return end;
+}
+
 // ---- admission
 
 error_code appender::reason_of(admission refused) noexcept {

@@ -56,6 +56,8 @@ public:
     [[nodiscard]] segment_chain& chain() noexcept { return chain_; }
     [[nodiscard]] log_offset appended_end() const noexcept { return next_offset_; }
     [[nodiscard]] log_offset durable_end() const noexcept { return durable_end_; }
+    /// Where the log ends if everything that was taken is appended, what waits included.
+    [[nodiscard]] log_offset accepted_end() const noexcept;
 
     void on_group_ended(group& done) noexcept override;
 

@@ -226,10 +226,12 @@ void log_core::begin_close() {
     phase_ = phase::closing;
     deadline_.start(close_deadline_);
     appender_->stop_intake();
+    const log_offset promised_end = appender_->accepted_end();
     for (detail::wait_operation* each : std::exchange(waits_, {})) {
-        const bool is_promised = each->target_end <= appender_->appended_end();
-        if (is_promised && !shared_.health.is_poisoned()) {
-            waits_.push_back(each);  // accepted appends are finished, so this wait ends by itself
+        if (each->target_end <= promised_end && !shared_.health.is_poisoned()) {
+            // Accepted appends are finished, so this wait ends by itself; or with the close, if
+            // what waits for room is refused.
+            waits_.push_back(each);
         } else {
             finish_later(*each, errc::closed);
         }

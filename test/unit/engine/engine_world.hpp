@@ -73,6 +73,10 @@ public:
         const auto given = start_append(to, record);
         return finish(given) && given->value().has_value();
     }
+    answer<void> start_wait(log& of, log_offset end) {
+        return start<void>(
+            [&](auto token) { of.async_wait_durable(end, durability::local, std::move(token)); });
+    }
     answer<void> start_close(log& which) {
         return start<void>([&](auto token) { which.async_close(std::move(token)); });
     }
@@ -81,6 +85,21 @@ public:
     }
     answer<commit_batch> start_read(log_reader& with) {
         return start<commit_batch>([&](auto token) { with.async_next(std::move(token)); });
+    }
+
+    /// Every record of the log that is durable now.
+    std::vector<std::string> read_all(log& from) {
+        std::vector<std::string> records;
+        log_reader reader = from.reader(from.begin());
+        for (;;) {
+            const auto next = start_read(reader);
+            if (!finish(next) || !next->value() || next->value().value().empty()) {
+                return records;
+            }
+            for (const auto each : next->value().value()) {
+                records.emplace_back(reinterpret_cast<const char*>(each.data()), each.size());
+            }
+        }
     }
 
     [[nodiscard]] engine& server() { return *engine_; }
