@@ -148,7 +148,9 @@ public:
         return net::async_initiate<Token, void(result<void>)>(initiate_close{core_.get()}, token);
     }
 
-    /// One line that says which mechanism is in use: ring flags, registered buffers, features.
+    /// One line that says which mechanism is in use: ring flags, registered files and buffers, and
+    /// how many locks are not registered, so that they end with a killed process instead of with
+    /// its last write.
     [[nodiscard]] std::string describe() const;
 
 private:

@@ -30,21 +30,11 @@ uring::real_world_options ring_options(const engine_options& options) {
     return chosen;
 }
 
-std::string text_of(const uring::ring_facts& facts) {
-    std::string text =
-        "io_uring " + facts.flags + ", " + std::to_string(facts.sq_entries) + " entries";
-    text += facts.file_slots > 0 ? ", registered files"
-                                 : ", plain descriptors (" + facts.why_no_files + ")";
-    text += facts.why_no_buffers.empty() ? ", registered buffers"
-                                         : ", plain buffers (" + facts.why_no_buffers + ")";
-    return text;
-}
-
 class context_home final : public home {
 public:
     explicit context_home(std::unique_ptr<uring::real_world> world) : world_(std::move(world)) {}
     [[nodiscard]] io::environment& environment() noexcept override { return world_->environment(); }
-    [[nodiscard]] std::string describe() const override { return text_of(world_->facts()); }
+    [[nodiscard]] std::string describe() const override { return world_->describe(); }
     void abandon() noexcept override { world_->abandon(); }
 
 private:
@@ -57,7 +47,6 @@ public:
     static detailed<std::unique_ptr<home>> make(const world_maker& make_world) {
         auto made = std::make_unique<thread_home>();
         BOOST_OUTCOME_TRY(made->world_, make_world(made->context_));
-        made->description_ = text_of(made->world_->facts()) + ", own thread";
         made->guard_.emplace(made->context_.get_executor());
         std::promise<void> has_ended;
         made->ended_ = has_ended.get_future().share();
@@ -80,7 +69,9 @@ public:
     }
 
     [[nodiscard]] io::environment& environment() noexcept override { return world_->environment(); }
-    [[nodiscard]] std::string describe() const override { return description_; }
+    [[nodiscard]] std::string describe() const override {
+        return world_->describe() + ", own thread";
+    }
     void abandon() noexcept override { world_->abandon(); }
     void retire(std::shared_ptr<void> engine) noexcept override {
         retired_ = std::move(engine);
@@ -92,7 +83,6 @@ public:
 private:
     net::io_context context_{1};
     std::unique_ptr<uring::real_world> world_;
-    std::string description_;
     std::optional<net::executor_work_guard<net::io_context::executor_type>> guard_;
     std::shared_future<void> ended_;
     std::shared_ptr<void> retired_;  ///< home only

@@ -114,4 +114,10 @@ failure explain_unavailable(int error_number, std::string_view call) {
     }
 }
 
+failure explain_missing_opcode(std::string_view opcode) {
+    return failure(errc::uring_unavailable, "io_uring cannot be used: kernel " + kernel_release() +
+                                                " lacks " + std::string(opcode))
+        .advise("use a kernel of version 5.6 or newer, and nothing that takes opcodes away");
+}
+
 }  // namespace caisson::uring

@@ -29,8 +29,11 @@ struct ring_facts {
     /// the kernel overflowed the completion queue; a bug when not 0
     std::uint64_t cq_overflow = 0;
     std::uint64_t enter_retries = 0;  ///< EINTR, EAGAIN, EBUSY of enter
-    /// locks that do not outlive a killed process's writes: no slot was free
+    /// locks that do not outlive a killed process's writes: they were refused a slot
     std::uint64_t locks_unregistered = 0;
 };
+
+/// What was agreed and where it falls back, in one line.
+std::string text_of(const ring_facts& facts);
 
 }  // namespace caisson::uring

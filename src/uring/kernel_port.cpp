@@ -1,17 +1,17 @@
-// The kernel's ring through liburing. Setup flags cannot be asked for, only tried: flag sets go
-// from the most capable down. Opcodes are probed, never inferred from a version number
-// (distributions backport).
+// The kernel's ring through liburing. What is asked for stands in setup_plan.cpp.
 //
 // liburing 2.3 as packaged declares io_uring_enable_rings but does not export it: the ring is
 // enabled by the raw register call, which every version has.
 
 #include "uring/kernel_port.hpp"
 
+#include "uring/setup_plan.hpp"
+
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include <liburing.h>
@@ -23,49 +23,6 @@
 namespace caisson::uring {
 
 namespace {
-
-struct flag_name {
-    unsigned bit;
-    const char* name;
-};
-
-constexpr std::array flag_names{
-    flag_name{IORING_SETUP_SINGLE_ISSUER, "SINGLE_ISSUER"},
-    flag_name{IORING_SETUP_DEFER_TASKRUN, "DEFER_TASKRUN"},
-    flag_name{IORING_SETUP_COOP_TASKRUN, "COOP_TASKRUN"},
-    flag_name{IORING_SETUP_TASKRUN_FLAG, "TASKRUN_FLAG"},
-    flag_name{IORING_SETUP_R_DISABLED, "R_DISABLED"},
-    flag_name{IORING_SETUP_SUBMIT_ALL, "SUBMIT_ALL"},
-    flag_name{IORING_SETUP_CQSIZE, "CQSIZE"},
-    flag_name{IORING_SETUP_CLAMP, "CLAMP"},
-};
-
-constexpr unsigned basic_flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-
-/// Most capable first; the comment says the kernel that brought the set. Without DEFER_TASKRUN
-/// completions interrupt the home thread (or, with COOP_TASKRUN, wait for its next system call).
-constexpr std::array flag_sets{
-    basic_flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
-        IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,       // 6.1
-    basic_flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL,  // 5.18
-    basic_flags | IORING_SETUP_R_DISABLED,                            // 5.10
-    basic_flags,                                                      // 5.6
-};
-
-constexpr std::array needed_opcodes{IORING_OP_READ,        IORING_OP_WRITE,
-                                    IORING_OP_FSYNC,       IORING_OP_READ_FIXED,
-                                    IORING_OP_WRITE_FIXED, IORING_OP_ASYNC_CANCEL};
-
-std::string names_of(unsigned flags) {
-    std::string names;
-    for (const flag_name& flag : flag_names) {
-        if ((flags & flag.bit) != 0) {
-            names += names.empty() ? "" : "|";
-            names += flag.name;
-        }
-    }
-    return names;
-}
 
 __u8 kernel_opcode(opcode code) noexcept {
     switch (code) {
@@ -93,8 +50,7 @@ public:
         }
     }
 
-    /// 0, or -errno with `failed_call` set.
-    int set_up(const kernel_port_options& options, const char*& failed_call);
+    detailed<void> set_up(const kernel_port_options& options);
 
     int enable() noexcept override {
         if ((flags_ & IORING_SETUP_R_DISABLED) == 0) {
@@ -150,7 +106,7 @@ public:
 
 private:
     int create(const kernel_port_options& options);
-    int probe_opcodes();
+    detailed<void> probe_opcodes();
     void register_tables(const kernel_port_options& options);
 
     io_uring ring_{};
@@ -161,50 +117,44 @@ private:
 };
 
 int kernel_port::create(const kernel_port_options& options) {
-    int result = -EINVAL;
-    for (const unsigned flags : flag_sets) {
-        for (unsigned entries = options.entries; entries >= 8; entries /= 2) {
-            io_uring_params params{};
-            params.flags = flags;
-            params.cq_entries = entries * options.cq_factor;
-            result = ::io_uring_queue_init_params(entries, &ring_, &params);
-            if (result == 0) {
-                is_set_up_ = true;
-                flags_ = flags;
-                agreed_.flags = names_of(flags);
-                agreed_.features = params.features;
-                agreed_.sq_entries = params.sq_entries;
-                agreed_.cq_entries = params.cq_entries;
-                return 0;
-            }
-            if (result != -ENOMEM) {
-                break;
-            }
+    return agree_on_setup(options.entries, [&](const ring_setup& asked) {
+        io_uring_params params{};
+        params.flags = asked.flags;
+        params.cq_entries = asked.entries * options.cq_factor;
+        const int result = ::io_uring_queue_init_params(asked.entries, &ring_, &params);
+        if (result == 0) {
+            is_set_up_ = true;
+            flags_ = asked.flags;
+            agreed_.flags = names_of_setup_flags(asked.flags);
+            agreed_.features = params.features;
+            agreed_.sq_entries = params.sq_entries;
+            agreed_.cq_entries = params.cq_entries;
         }
-        if (result != -EINVAL) {
-            return result;
-        }
-    }
-    return result;
+        return result;
+    });
 }
 
-int kernel_port::probe_opcodes() {
+detailed<void> kernel_port::probe_opcodes() {
     // liburing's io_uring_get_probe_ring says nothing but no: a filter that forbids the call and a
     // kernel that does not know it need different cures.
+    constexpr std::string_view call = "the probe of io_uring (io_uring_register)";
     constexpr unsigned opcodes_max = 256;
     const auto bytes = sizeof(io_uring_probe) + opcodes_max * sizeof(io_uring_probe_op);
     const std::unique_ptr<void, void (*)(void*)> memory(std::calloc(1, bytes), std::free);
     auto* const probe = static_cast<io_uring_probe*>(memory.get());
     if (probe == nullptr) {
-        return -ENOMEM;
+        return explain_unavailable(ENOMEM, call);
     }
     // EINVAL before 5.6, which also lacks IORING_OP_READ and IORING_OP_WRITE.
     if (const int asked = ::io_uring_register_probe(&ring_, probe, opcodes_max); asked < 0) {
-        return asked;
+        return explain_unavailable(-asked, call);
     }
-    const bool has_all = std::ranges::all_of(
-        needed_opcodes, [&](auto code) { return ::io_uring_opcode_supported(probe, code) != 0; });
-    return has_all ? 0 : -EOPNOTSUPP;
+    const char* const missing = find_missing_opcode(
+        [probe](int code) { return ::io_uring_opcode_supported(probe, code) != 0; });
+    if (missing != nullptr) {
+        return explain_missing_opcode(missing);
+    }
+    return success();
 }
 
 void kernel_port::register_tables(const kernel_port_options& options) {
@@ -233,35 +183,28 @@ void kernel_port::register_tables(const kernel_port_options& options) {
     }
 }
 
-int kernel_port::set_up(const kernel_port_options& options, const char*& failed_call) {
-    failed_call = "io_uring_setup";
+detailed<void> kernel_port::set_up(const kernel_port_options& options) {
     if (const int created = create(options); created < 0) {
-        return created;
+        return explain_unavailable(-created, "io_uring_setup");
     }
-    failed_call = "the probe of io_uring (io_uring_register)";
-    if (const int probed = probe_opcodes(); probed < 0) {
-        return probed;
-    }
+    BOOST_OUTCOME_TRY(probe_opcodes());
     // A filter may allow the setup and forbid the rest. An empty enter of a disabled ring is
     // refused with EBADFD when it gets through, so a forbidden one is found here and not at the
     // first write.
-    failed_call = "io_uring_enter";
     const int entered = ::io_uring_enter(static_cast<unsigned>(ring_.ring_fd), 0, 0, 0, nullptr);
     if (entered < 0 && entered != -EBADFD) {
-        return entered;
+        return explain_unavailable(-entered, "io_uring_enter");
     }
-    failed_call = "eventfd";
     event_descriptor_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (event_descriptor_ < 0) {
-        return -errno;
+        return explain_unavailable(errno, "eventfd");
     }
-    failed_call = "io_uring_register";
     if (const int registered = ::io_uring_register_eventfd(&ring_, event_descriptor_);
         registered < 0) {
-        return registered;
+        return explain_unavailable(-registered, "io_uring_register");
     }
     register_tables(options);
-    return 0;
+    return success();
 }
 
 bool kernel_port::prepare(const submission& what) noexcept {
@@ -298,10 +241,7 @@ bool kernel_port::prepare(const submission& what) noexcept {
 
 detailed<std::unique_ptr<ring_port>> make_kernel_port(const kernel_port_options& options) {
     auto port = std::make_unique<kernel_port>();
-    const char* failed_call = "";
-    if (const int result = port->set_up(options, failed_call); result < 0) {
-        return explain_unavailable(-result, failed_call);
-    }
+    BOOST_OUTCOME_TRY(port->set_up(options));
     return std::unique_ptr<ring_port>(std::move(port));
 }
 

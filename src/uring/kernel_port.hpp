@@ -31,5 +31,7 @@ detailed<std::unique_ptr<ring_port>> make_kernel_port(const kernel_port_options&
 /// The story of a ring that could not be had, from the errno of the call that failed and what the
 /// system says about itself (sysctl, seccomp mode, limits).
 failure explain_unavailable(int error_number, std::string_view call);
+/// The same for a kernel whose rings lack an opcode that the engine cannot do without.
+failure explain_missing_opcode(std::string_view opcode);
 
 }  // namespace caisson::uring

@@ -93,6 +93,9 @@ detailed<std::unique_ptr<real_world>> real_world::create(net::io_context& home,
     if (const int failed = inside->kernel_ring.error_number(); failed != 0) {
         return explain_unavailable(failed, "epoll_ctl");
     }
+    if (options.logger) {
+        options.logger->info("{}", inside->kernel_ring.describe());
+    }
     return std::unique_ptr<real_world>(new real_world(std::move(inside)));
 }
 
@@ -124,5 +127,6 @@ bool real_world::is_on_home_thread() const noexcept {
 }
 bool real_world::is_home_violated() const noexcept { return impl_->kernel_ring.is_home_violated(); }
 ring_facts real_world::facts() const { return impl_->kernel_ring.facts(); }
+std::string real_world::describe() const { return impl_->kernel_ring.describe(); }
 
 }  // namespace caisson::uring

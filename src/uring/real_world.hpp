@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <memory>
+#include <string>
 
 namespace caisson::uring {
 
@@ -82,6 +83,10 @@ public:
 
     /// Executor: home.
     [[nodiscard]] ring_facts facts() const;
+    /// What was agreed with the kernel and where it falls back, in one line.
+    ///
+    /// Executor: any thread.
+    [[nodiscard]] std::string describe() const;
 
 private:
     class impl;

@@ -47,6 +47,7 @@ ring::ring(net::io_context& home, std::unique_ptr<ring_port> port,
     facts_.file_slots = agreed.file_slots;
     facts_.why_no_files = agreed.why_no_files;
     facts_.why_no_buffers = agreed.why_no_buffers;
+    publish_description();
 }
 
 ring::~ring() {

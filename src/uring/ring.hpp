@@ -18,8 +18,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace spdlog {
@@ -112,6 +114,10 @@ public:
     /// 0, or the errno that ended the ring for good.
     [[nodiscard]] int error_number() const noexcept { return broken_errno_; }
     [[nodiscard]] ring_facts facts() const;
+    /// What was agreed with the kernel and where it falls back, in one line.
+    ///
+    /// Executor: any thread.
+    [[nodiscard]] std::string describe() const;
 
 private:
     struct request;
@@ -139,6 +145,8 @@ private:
     void arm();
     void disarm();
     void leave_home() noexcept;
+    void note_unregistered_lock(int refused);
+    void publish_description();
     void post_turn();
     void retry_later();
     template <class What>
@@ -172,6 +180,8 @@ private:
     std::vector<unsigned> free_file_slots_;
     unsigned file_slots_fresh_ = 0;  // slots never used yet begin here
     ring_facts facts_;
+    mutable std::mutex description_mutex_;
+    std::string description_;  ///< of the facts that seldom change, for other threads
 };
 
 }  // namespace caisson::uring

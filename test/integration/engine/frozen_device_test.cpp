@@ -5,6 +5,7 @@
 #include <caisson/engine.hpp>
 
 #include "engine/engine_core.hpp"
+#include "integration/engine/forwarding_port.hpp"
 #include "support/temp_directory.hpp"
 #include "uring/kernel_port.hpp"
 #include "uring/real_world.hpp"
@@ -28,34 +29,26 @@ using namespace std::chrono_literals;
 namespace {
 
 /// The kernel's ring until it freezes.
-class freezing_port final : public uring::ring_port {
+class freezing_port final : public test::forwarding_port {
 public:
     freezing_port(std::unique_ptr<uring::ring_port> kernel,
                   std::shared_ptr<std::atomic<bool>> is_frozen)
-        : kernel_(std::move(kernel)), is_frozen_(std::move(is_frozen)) {}
+        : forwarding_port(std::move(kernel)), is_frozen_(std::move(is_frozen)) {}
 
-    int enable() noexcept override { return kernel_->enable(); }
-    bool prepare(const uring::submission& what) noexcept override { return kernel_->prepare(what); }
-    int submit() noexcept override { return kernel_->submit(); }
-    int submit_and_get_events() noexcept override { return kernel_->submit_and_get_events(); }
     std::size_t take(std::span<uring::arrival> into) noexcept override {
-        return *is_frozen_ ? 0 : kernel_->take(into);
+        return *is_frozen_ ? 0 : forwarding_port::take(into);
     }
-    bool needs_enter() const noexcept override { return !*is_frozen_ && kernel_->needs_enter(); }
-    bool has_overflow() const noexcept override { return !*is_frozen_ && kernel_->has_overflow(); }
-    bool has_arrivals() const noexcept override { return !*is_frozen_ && kernel_->has_arrivals(); }
-    void notify(bool wanted) noexcept override { kernel_->notify(wanted); }
-    int event_descriptor() const noexcept override { return kernel_->event_descriptor(); }
-    int update_file(unsigned slot, int descriptor) noexcept override {
-        return kernel_->update_file(slot, descriptor);
+    bool needs_enter() const noexcept override {
+        return !*is_frozen_ && forwarding_port::needs_enter();
     }
-    int update_buffer(unsigned slot, std::span<std::byte> memory) noexcept override {
-        return kernel_->update_buffer(slot, memory);
+    bool has_overflow() const noexcept override {
+        return !*is_frozen_ && forwarding_port::has_overflow();
     }
-    const agreement& agreed() const noexcept override { return kernel_->agreed(); }
+    bool has_arrivals() const noexcept override {
+        return !*is_frozen_ && forwarding_port::has_arrivals();
+    }
 
 private:
-    std::unique_ptr<uring::ring_port> kernel_;
     std::shared_ptr<std::atomic<bool>> is_frozen_;
 };
 

@@ -70,6 +70,7 @@ public:
         agreed_.sq_entries = kernel_->sq_entries;
         agreed_.cq_entries = kernel_->cq_entries;
         agreed_.file_slots = kernel_->file_slots;
+        agreed_.why_no_files = kernel_->file_slots == 0 ? "no file table here" : "";
         agreed_.buffer_slots = kernel_->buffer_slots;
     }
     fake_port(const fake_port&) = delete;

@@ -6,11 +6,15 @@
 #include "uring/ring.hpp"
 
 #include <boost/asio/post.hpp>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,7 +30,9 @@ struct ring_fixture {
     explicit ring_fixture(const std::function<void(fake_kernel&)>& configure = [](fake_kernel&) {
     }) {
         configure(*kernel);
-        tested = std::make_unique<ring>(home, std::make_unique<fake_port>(kernel), nullptr);
+        auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(said);
+        tested = std::make_unique<ring>(home, std::make_unique<fake_port>(kernel),
+                                        std::make_shared<spdlog::logger>("ring", sink));
     }
     void start(std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {
@@ -53,6 +59,7 @@ struct ring_fixture {
         REQUIRE(tested->is_idle());
     }
 
+    std::ostringstream said;  // to the logger
     net::io_context home{1};
     std::shared_ptr<fake_kernel> kernel = std::make_shared<fake_kernel>();
     std::unique_ptr<ring> tested;
@@ -452,7 +459,42 @@ TEST_CASE("a refused registration falls back to the plain way and says so", "[ur
     f.tested->register_memory(memory);
     CHECK_FALSE(f.tested->registered_buffer(memory));
     CHECK(f.tested->facts().why_no_buffers.find("RLIMIT_MEMLOCK") != std::string::npos);
+    CHECK(f.tested->describe().find("plain buffers (RLIMIT_MEMLOCK") != std::string::npos);
     CHECK(f.tested->facts().registered_bytes == 0);
+}
+
+TEST_CASE("a lock without a slot is told once in the log, and in the description", "[uring]") {
+    using use = ring::file_use;
+    struct expectation {
+        unsigned slots;
+        int update_result;
+        const char* cause;
+    };
+    const expectation cases[] = {
+        {0, 0, "no file table here"}, {4, -EMFILE, "errno 24"}, {1, 0, "file table is full"}};
+    for (const expectation& expected : cases) {
+        ring_fixture f([&](fake_kernel& kernel) {
+            kernel.file_slots = expected.slots;
+            kernel.update_file_result = expected.update_result;
+        });
+        f.tested->claim_home();
+        CHECK_FALSE(f.tested->register_file(10, use::data));
+        if (expected.slots == 1) {
+            CHECK(f.tested->register_file(11, use::lock));
+        }
+        CHECK(f.said.str().empty());
+        CHECK(f.tested->describe().find("not registered") == std::string::npos);
+        CHECK_FALSE(f.tested->register_file(12, use::lock));
+        const std::string said = f.said.str();
+        INFO(said);
+        CHECK(said.find("warning") != std::string::npos);
+        CHECK(said.find("lock of a log is not registered") != std::string::npos);
+        CHECK(said.find(expected.cause) != std::string::npos);
+        CHECK(f.tested->describe().find("1 lock(s) not registered") != std::string::npos);
+        CHECK_FALSE(f.tested->register_file(13, use::lock));
+        CHECK(f.said.str() == said);
+        CHECK(f.tested->describe().find("2 lock(s) not registered") != std::string::npos);
+    }
 }
 
 TEST_CASE("a buffer counts as registered only when all of it is", "[uring]") {
