@@ -3,6 +3,8 @@
 
 #include "io/await.hpp"
 
+#include <caisson/errc.hpp>
+
 #include "base/units.hpp"
 #include "io/transfer.hpp"
 
@@ -14,6 +16,13 @@
 #include <utility>
 
 namespace caisson::io {
+
+error_code error_of(std::int64_t outcome) noexcept {
+    if (outcome == -ENOTUNIQ) {
+        return errc::home_on_two_threads;
+    }
+    return {static_cast<int>(-outcome), boost::system::system_category()};
+}
 
 namespace {
 
@@ -48,10 +57,6 @@ template <class Start>
 net::awaitable<std::int64_t> perform(Start start) {
     return net::async_initiate<const net::use_awaitable_t<>, void(std::int64_t)>(
         initiate{}, net::use_awaitable, std::move(start));
-}
-
-error_code error_of(std::int64_t outcome) noexcept {
-    return {static_cast<int>(-outcome), boost::system::system_category()};
 }
 
 /// Runs `start` again while the outcome says "try again", a bounded number of times. Not for fsync

@@ -14,6 +14,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,10 @@ namespace caisson::io {
 
 template <class T>
 using task = net::awaitable<result<T>>;
+
+/// What a raw outcome below 0 means: the system's error, but errc::home_on_two_threads for
+/// -ENOTUNIQ, which the ring gives for that and no file system for anything.
+error_code error_of(std::int64_t outcome) noexcept;
 
 task<std::unique_ptr<directory>> open_root(disk& on, std::string path, root_mode mode);
 task<std::vector<directory_entry>> list(directory& in);

@@ -75,6 +75,9 @@ failure segment_cursor::read_failed(const error_code& why) const {
     if (why == net::error::operation_aborted) {
         return failure(why, "reading was stopped");
     }
+    if (why == errc::home_on_two_threads) {
+        return failure(why, "reading was refused").in_file(path());
+    }
     if (why == boost::system::errc::not_enough_memory) {
         return failure(why, "no memory to read with").in_file(path());
     }

@@ -23,8 +23,9 @@ public:
         }
     }
     void operator()() noexcept {
-        gate_->claim_home();
-        std::exchange(task_, nullptr)->run(home_task::arrival::at_home);
+        const bool is_home = gate_->claim_home() && !gate_->is_violated();
+        std::exchange(task_, nullptr)
+            ->run(is_home ? home_task::arrival::at_home : home_task::arrival::wrong_thread);
     }
 
 private:

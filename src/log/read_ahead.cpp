@@ -8,7 +8,6 @@
 
 #include <boost/asio/error.hpp>
 #include <boost/system/errc.hpp>
-#include <boost/system/system_category.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,10 +16,6 @@
 
 namespace caisson::log_detail {
 namespace {
-
-error_code system_error(std::int64_t outcome) noexcept {
-    return {static_cast<int>(-outcome), boost::system::system_category()};
-}
 
 error_code no_memory() noexcept { return make_error_code(boost::system::errc::not_enough_memory); }
 
@@ -128,7 +123,7 @@ private:
             return true;
         }
         if (outcome < 0) {
-            error_ = system_error(outcome);
+            error_ = io::error_of(outcome);
             return false;
         }
         filled_bytes_ += static_cast<std::uint64_t>(outcome);

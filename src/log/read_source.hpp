@@ -20,8 +20,10 @@ namespace caisson::log_detail {
 /// to, which stays alive until `run` was called.
 class home_task {
 public:
-    enum class arrival : bool {
+    enum class arrival : std::uint8_t {
         at_home,
+        /// a second thread runs the home: answer with errc::home_on_two_threads, touch nothing else
+        wrong_thread,
         engine_gone,  ///< the home is no more: free memory, touch neither files nor executor
     };
     using function = void (*)(home_task& self, arrival how) noexcept;

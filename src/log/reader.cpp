@@ -181,6 +181,11 @@ void reader_core::on_start(home_task::arrival how) {
         arrived->abandon();
         return;
     }
+    if (how == home_task::arrival::wrong_thread) {
+        async::complete_later(entry_->executor(), *arrived,
+                              make_error_code(errc::home_on_two_threads));
+        return;
+    }
     CAISSON_ASSERT(operation_ == nullptr);
     operation_ = arrived;
     operation_ticket_ = tickets_;
@@ -212,7 +217,7 @@ void reader_core::on_start(home_task::arrival how) {
 void reader_core::on_cancel(home_task::arrival how) {
     // An exchange, so that a cancellation that found the task on its way has its ticket seen below.
     is_cancel_travelling_.exchange(false, std::memory_order_acq_rel);
-    if (how == home_task::arrival::engine_gone || operation_ == nullptr) {
+    if (how != home_task::arrival::at_home || operation_ == nullptr) {
         return;
     }
     if (cancelled_ticket_.load(std::memory_order_acquire) == operation_ticket_) {
@@ -221,6 +226,10 @@ void reader_core::on_cancel(home_task::arrival how) {
 }
 
 void reader_core::on_retire(home_task::arrival how) {
+    if (how == home_task::arrival::wrong_thread) {
+        keep(std::shared_ptr<void>(this, [](void*) {}));  // nothing of it may be touched here
+        return;
+    }
     if (how == home_task::arrival::engine_gone) {
         if (is_running_ || (cursor_ && cursor_->is_in_flight())) {
             // The engine gave up on a device that has reads of ours: their memory stays.

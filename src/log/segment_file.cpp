@@ -7,12 +7,10 @@
 #include "base/planted.hpp"
 #include "format/layout.hpp"
 #include "format/names.hpp"
+#include "io/await.hpp"
 #include "log/index_file.hpp"
 
-#include <boost/system/system_category.hpp>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 namespace caisson::log_detail {
@@ -215,9 +213,7 @@ void segment_file::finish(group& done) noexcept {
 
 void segment_file::fail(const char* what, int problem, std::uint64_t position_bytes,
                         log_offset offset) noexcept {
-    const error_code code = problem == ENOTUNIQ
-                                ? make_error_code(errc::home_on_two_threads)
-                                : error_code(problem, boost::system::system_category());
+    const error_code code = io::error_of(-problem);
     shared_.health.poison(failure(code, std::string(what) + ": " + code.message())
                               .in_file(name())
                               .at_byte(position_bytes)

@@ -5,6 +5,7 @@
 #include "async/complete_later.hpp"
 #include "async/untracked_executor.hpp"
 #include "base/assert.hpp"
+#include "base/keep.hpp"
 #include "format/names.hpp"
 #include "log/reader.hpp"
 #include "log/segment_end.hpp"
@@ -89,6 +90,9 @@ private:
         const std::unique_ptr<arriving> mine(static_cast<arriving*>(&task));
         if (how == home_task::arrival::engine_gone) {
             mine->operation_.abandon();
+        } else if (how == home_task::arrival::wrong_thread) {
+            async::complete_later(mine->core_->home(), mine->operation_,
+                                  make_error_code(errc::home_on_two_threads));
         } else {
             view_core& core = *mine->core_;
             core.run(std::move(mine->core_), mine->operation_);
@@ -203,8 +207,13 @@ void view_core::let_go() noexcept {
     }
 }
 
-void view_core::retiring::arrived(home_task& task, arrival) noexcept {
-    delete &static_cast<retiring&>(task).core_;
+void view_core::retiring::arrived(home_task& task, arrival how) noexcept {
+    view_core* const core = &static_cast<retiring&>(task).core_;
+    if (how == arrival::wrong_thread) {
+        keep(std::shared_ptr<void>(core, [](void*) {}));  // nothing of it may be touched here
+    } else {
+        delete core;
+    }
 }
 
 bool view_core::claim(const detail::operation_node* operation) noexcept {

@@ -1,0 +1,201 @@
+// Many threads and one engine on the caller's io_context: run by one thread, as it must be, and by
+// two, which it refuses.
+
+#include "support/temp_directory.hpp"
+
+#include <caisson/engine.hpp>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <array>
+#include <cstdint>
+#include <future>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace caisson;
+
+namespace {
+
+/// An io_context that goes on running, on as many threads as the test starts.
+class running_context {
+public:
+    ~running_context() { stop(); }
+    void add_thread() {
+        threads_.emplace_back([this] { context.run(); });
+    }
+    /// Returns when nothing is pending any more.
+    void stop() {
+        guard_.reset();
+        for (std::thread& each : threads_) {
+            each.join();
+        }
+        threads_.clear();
+    }
+    net::io_context context;
+
+private:
+    std::optional<net::executor_work_guard<net::io_context::executor_type>> guard_{
+        net::make_work_guard(context)};
+    std::vector<std::thread> threads_;
+};
+
+log_options small_segments() {
+    log_options options;
+    options.segment_size_bytes = 64 << 10;
+    return options;
+}
+
+std::string record_of(std::uint64_t thread, std::uint64_t number) {
+    return std::to_string(thread) + ":" + std::to_string(number) + ":" +
+           std::string(number % 300, 'x');
+}
+
+std::vector<std::string> read_all(log& from) {
+    std::vector<std::string> records;
+    log_reader reader = from.reader(from.begin());
+    for (;;) {
+        const auto next = reader.async_next(net::use_future).get();
+        REQUIRE(next);
+        if (next.value().empty()) {
+            return records;
+        }
+        for (const auto each : next.value()) {
+            records.emplace_back(reinterpret_cast<const char*>(each.data()), each.size());
+        }
+    }
+}
+
+/// How often the records of each thread appear, and whether in the order of its calls.
+template <std::size_t Threads>
+std::array<std::uint64_t, Threads> count_in_order(const std::vector<std::string>& records) {
+    std::array<std::uint64_t, Threads> counts{};
+    for (const std::string& each : records) {
+        const std::uint64_t thread = std::stoull(each);
+        REQUIRE(thread < Threads);
+        REQUIRE(each == record_of(thread, counts[thread]));
+        ++counts[thread];
+    }
+    return counts;
+}
+
+}  // namespace
+
+TEST_CASE("threads that append into an engine on a running io_context are all acknowledged",
+          "[engine][uring][threads]") {
+    constexpr std::uint64_t threads = 4;
+    constexpr std::uint64_t rounds = 40;
+    constexpr std::uint64_t in_flight = 8;
+    const test::temp_directory where;
+    running_context home;
+    engine mine = std::move(engine::on(home.context)).value();
+    home.add_thread();
+    auto opened = mine.async_open(where.log(), small_segments(), net::use_future).get();
+    REQUIRE(opened);
+    log shared = std::move(opened).value();
+
+    // Checks of the test framework are made on this thread only.
+    std::array<std::uint64_t, threads> acknowledged{};
+    std::array<std::uint64_t, threads> wrong{};
+    std::vector<std::thread> writers;
+    for (std::uint64_t mine_is = 0; mine_is < threads; ++mine_is) {
+        writers.emplace_back([&, mine_is] {
+            for (std::uint64_t round = 0; round < rounds; ++round) {
+                std::array<std::string, in_flight> records;
+                std::vector<std::future<result<append_receipt>>> answers;
+                for (std::uint64_t k = 0; k < in_flight; ++k) {
+                    records[k] = record_of(mine_is, round * in_flight + k);
+                    answers.push_back(
+                        shared.async_append(net::buffer(records[k]), net::use_future));
+                }
+                for (auto& each : answers) {
+                    const auto appended = each.get();
+                    acknowledged[mine_is] += appended ? 1u : 0u;
+                    if (!appended || shared.durable_end() < appended.value().end) {
+                        ++wrong[mine_is];
+                    }
+                }
+                const auto waited = shared
+                                        .async_wait_durable(shared.appended_end(),
+                                                            durability::local, net::use_future)
+                                        .get();
+                if (!waited || shared.stats().poisoned || shared.failure_cause() ||
+                    mine.describe().empty()) {
+                    ++wrong[mine_is];
+                }
+            }
+        });
+    }
+    for (std::thread& each : writers) {
+        each.join();
+    }
+    std::array<std::uint64_t, threads> expected{};
+    expected.fill(rounds * in_flight);
+    CHECK(acknowledged == expected);
+    CHECK(wrong == std::array<std::uint64_t, threads>{});
+    CHECK(count_in_order<threads>(read_all(shared)) == expected);
+    REQUIRE(shared.async_close(net::use_future).get());
+    REQUIRE(mine.async_close(net::use_future).get());
+}
+
+TEST_CASE("with two threads inside run() at once every operation ends, refused by name",
+          "[engine][uring][threads]") {
+    // The home thread is held in a handler, so the other one takes whatever is started.
+    const test::temp_directory where;
+    std::promise<void> is_released;
+    running_context home;
+    engine mine = std::move(engine::on(home.context)).value();
+    home.add_thread();
+    auto opened = mine.async_open(where.log(), small_segments(), net::use_future).get();
+    REQUIRE(opened);
+    log target = std::move(opened).value();
+    auto viewed = std::promise<result<log_view>>();
+    mine.async_open_view(where.log(), nullptr,
+                         [&](result<log_view> view) { viewed.set_value(std::move(view)); });
+    auto view = viewed.get_future().get();
+    REQUIRE(view);
+    const std::string record = record_of(0, 200);
+    REQUIRE(target.async_append(net::buffer(record), net::use_future).get());
+    log_reader reader = target.reader(log_offset{});
+    REQUIRE(reader.async_next(net::use_future).get());
+
+    std::promise<void> is_held;
+    net::post(home.context, [&] {
+        is_held.set_value();
+        is_released.get_future().wait();
+    });
+    is_held.get_future().wait();
+    home.add_thread();
+    const auto error_of = [](auto future) {
+        const auto outcome = future.get();
+        return outcome ? error_code() : outcome.error();
+    };
+    const error_code why = errc::home_on_two_threads;
+    for (int round = 0; round < 2; ++round) {
+        const log_offset end = target.durable_end();
+        const std::vector<net::const_buffer> batch(3, net::buffer(record));
+        log_reader fresh = view.value().reader(log_offset{});
+        CHECK(error_of(target.async_append(net::buffer(record), net::use_future)) == why);
+        CHECK(error_of(target.async_append_batch(batch, net::use_future)) == why);
+        CHECK(error_of(target.async_wait_durable(end, durability::local, net::use_future)) == why);
+        CHECK(error_of(reader.async_next(net::use_future)) == why);
+        CHECK(error_of(fresh.async_next(net::use_future)) == why);
+        CHECK(error_of(view.value().async_verify(verify_options(), net::use_future)) == why);
+        CHECK(error_of(mine.async_open(where.path() + "/b", log_options(), net::use_future)) ==
+              why);
+        CHECK(error_of(target.async_close(net::use_future)) == why);
+        CHECK(error_of(mine.async_close(net::use_future)) == why);
+        if (round == 0) {
+            is_released.set_value();  // and from now on also on the home thread
+        }
+    }
+    CHECK(target.durable_end() == log_offset{1});
+    // What the engine holds is kept for ever, not freed.
+}
