@@ -15,6 +15,7 @@
 #include <chrono>
 #include <future>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -50,14 +51,21 @@ public:
         made->guard_.emplace(made->context_.get_executor());
         std::promise<void> has_ended;
         made->ended_ = has_ended.get_future().share();
-        made->thread_ = std::thread([self = made.get(), ended = std::move(has_ended)]() mutable {
+        auto body = [self = made.get(), ended = std::move(has_ended)]() mutable {
             pthread_setname_np(pthread_self(), "caisson");
             self->context_.run();
             {
                 const std::shared_ptr<void> engine = std::move(self->retired_);
             }
             ended.set_value();  // nothing of `self` is touched here: it may be gone
-        });
+        };
+        try {
+            made->thread_ = std::thread(std::move(body));
+        } catch (const std::system_error& problem) {
+            return failure(problem.code(),
+                           "cannot start the engine's thread: " + problem.code().message())
+                .advise("raise the limit of processes (ulimit -u, pids.max of the container)");
+        }
         return std::unique_ptr<home>(std::move(made));
     }
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace caisson::test {
 namespace {
@@ -101,6 +102,24 @@ TEST_CASE("a record without memory for it leaves a log that closes and opens", "
             finish<void>(home, [&](auto token) { engine.value().async_close(std::move(token)); });
         CHECK(ended.has_value());
     }
+}
+
+TEST_CASE("an engine whose thread cannot be started is an error with its cause",
+          "[engine][memory]") {
+    // Stacks of threads that have ended are used again: until one has to be new.
+    constexpr int threads_max = 20;
+    std::vector<detailed<engine>> made;
+    {
+        const memory_limit limit(6 << 20);  // enough for a ring, not for a stack
+        do {
+            made.push_back(engine::on_own_thread());
+        } while (made.back() && made.size() < threads_max);
+    }
+    REQUIRE_FALSE(made.back().has_value());
+    const failure& why = made.back().error();
+    INFO(why.message());
+    CHECK(why.message().find("cannot start the engine's thread") != std::string::npos);
+    CHECK_FALSE(why.advice().empty());
 }
 
 }  // namespace caisson::test
