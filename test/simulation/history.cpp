@@ -21,7 +21,7 @@ using namespace caisson::literals;
 
 constexpr unsigned crashes_per_history = 5;
 constexpr unsigned appends_per_history = 200;
-constexpr unsigned lives_max = 100;
+constexpr unsigned lives_max = 1'000;
 
 /// Faults of one life. True: its appends, and its opening, may fail.
 bool arm_faults(world& machine, const world_options& device, const swarm& chosen, prng& random) {

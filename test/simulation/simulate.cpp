@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -29,6 +30,8 @@ auto inspects = caisson::sim::inspection::by_seed;
 int run_range(std::uint64_t first, std::uint64_t seeds) {
     caisson::sim::history_report total;
     std::uint64_t trace = 0;
+    std::uint64_t fewest_appends = UINT64_MAX;
+    std::uint64_t fewest_crashes = UINT64_MAX;
     const auto begin = std::chrono::steady_clock::now();
     for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
         const caisson::sim::history_report one = caisson::sim::run_history(seed, inspects);
@@ -36,6 +39,8 @@ int run_range(std::uint64_t first, std::uint64_t seeds) {
             std::printf("seed %" PRIu64 ": %s\n", seed, one.complaint.c_str());
             return 1;
         }
+        fewest_appends = std::min(fewest_appends, one.appends);
+        fewest_crashes = std::min(fewest_crashes, one.crashes);
         total.appends += one.appends;
         total.acknowledged += one.acknowledged;
         total.crashes += one.crashes;
@@ -47,12 +52,13 @@ int run_range(std::uint64_t first, std::uint64_t seeds) {
     }
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    std::printf("%" PRIu64 " seeds, %" PRIu64 " appends, %" PRIu64 " records acknowledged, %" PRIu64
+    std::printf("%" PRIu64 " seeds (each %" PRIu64 " appends and %" PRIu64
+                " crashes or more), %" PRIu64 " appends, %" PRIu64 " records acknowledged, %" PRIu64
                 " crashes, %" PRIu64 " recoveries, %" PRIu64 " rotations, %" PRIu64
                 " faults, %" PRIu64 " steps, 0 lost; %.1f s, %.0f seeds/s, trace %016" PRIx64 "\n",
-                seeds, total.appends, total.acknowledged, total.crashes, total.recoveries,
-                total.rotations, total.faults, total.steps, seconds,
-                static_cast<double>(seeds) / seconds, trace);
+                seeds, fewest_appends, fewest_crashes, total.appends, total.acknowledged,
+                total.crashes, total.recoveries, total.rotations, total.faults, total.steps,
+                seconds, static_cast<double>(seeds) / seconds, trace);
     return 0;
 }
 
