@@ -162,10 +162,11 @@ TEST_CASE("with two threads inside run() at once every operation ends, refused b
     auto view = viewed.get_future().get();
     REQUIRE(view);
     const std::string record = record_of(0, 200);
-    REQUIRE(target.async_append(net::buffer(record), net::use_future).get());
     log_reader reader = target.reader(log_offset{});
     REQUIRE(reader.async_next(net::use_future).get());
 
+    // Nothing of the engine's own is under way: a log that was not appended to prepares nothing.
+    // What is under way goes on on either thread, which is beyond what can be refused.
     std::promise<void> is_held;
     net::post(home.context, [&] {
         is_held.set_value();
@@ -196,6 +197,6 @@ TEST_CASE("with two threads inside run() at once every operation ends, refused b
             is_released.set_value();  // and from now on also on the home thread
         }
     }
-    CHECK(target.durable_end() == log_offset{1});
+    CHECK(target.durable_end() == log_offset{0});
     // What the engine holds is kept for ever, not freed.
 }
