@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cerrno>
+#include <functional>
 #include <utility>
 
 namespace caisson::test {
@@ -59,6 +60,20 @@ failed_sync append_with_failing_sync(engine_world& machine, log& target, std::ui
     return outcome;
 }
 
+/// A machine for every sync that can fail, with and without direct I/O: `run` appends while the
+/// `nth` fails, and returns whether there were that many.
+void for_every_failing_sync(const std::function<bool(engine_world&, log&, std::uint64_t)>& run) {
+    for (const bool is_cached : {true, false}) {
+        bool was_hit = true;
+        for (std::uint64_t nth = 1; was_hit; ++nth) {
+            INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
+            engine_world machine(nth, is_cached ? page_cached() : calm());
+            log target = machine.open(small_segments());
+            was_hit = run(machine, target, nth);
+        }
+    }
+}
+
 }  // namespace
 
 TEST_CASE("two syncs of one file are never in flight beside each other", "[engine][sync]") {
@@ -77,52 +92,41 @@ TEST_CASE("two syncs of one file are never in flight beside each other", "[engin
 
 TEST_CASE("D2, D27: whichever sync fails, nothing is acknowledged that a power cut takes",
           "[engine][sync]") {
-    for (const bool is_cached : {true, false}) {
-        bool was_hit = true;
-        for (std::uint64_t nth = 1; was_hit; ++nth) {
-            INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
-            engine_world machine(nth, is_cached ? page_cached() : calm());
-            log target = machine.open(small_segments());
-            const auto [acknowledged, hit] = append_with_failing_sync(machine, target, nth);
-            was_hit = hit;
-            CHECK(target.failure_cause().has_value() == was_hit);
-            machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
-            machine.destroy_engine();
-            target = log();
-            machine.world.clear_faults();
-            machine.world.power_on();
-            machine.start_engine();
-            CHECK(machine.open(small_segments()).durable_end() >= log_offset{acknowledged});
-        }
-    }
+    for_every_failing_sync([](engine_world& machine, log& target, std::uint64_t nth) {
+        const auto [acknowledged, was_hit] = append_with_failing_sync(machine, target, nth);
+        CHECK(target.failure_cause().has_value() == was_hit);
+        machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
+        machine.destroy_engine();
+        target = log();
+        machine.world.clear_faults();
+        machine.world.power_on();
+        machine.start_engine();
+        CHECK(machine.open(small_segments()).durable_end() >= log_offset{acknowledged});
+        return was_hit;
+    });
 }
 
 TEST_CASE("what a reopened log shows after a failed sync stays", "[engine][sync]") {
     // Through the page cache a reopened log reads what the failed sync has dropped, and the next
     // sync succeeds without it.
-    for (const bool is_cached : {true, false}) {
-        bool was_hit = true;
-        for (std::uint64_t nth = 1; was_hit; ++nth) {
-            INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
-            engine_world machine(nth, is_cached ? page_cached() : calm());
-            log target = machine.open(small_segments());
-            was_hit = append_with_failing_sync(machine, target, nth).was_hit;
-            machine.world.kill();
-            machine.destroy_engine();
-            machine.world.clear_faults();
-            machine.world.power_on();
-            machine.start_engine();
-            target = machine.open(small_segments());
-            const log_offset shown = target.durable_end();
-            machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
-            machine.destroy_engine();
-            target = log();
-            machine.world.power_on();
-            machine.start_engine();
-            target = machine.open(small_segments());
-            CHECK(target.durable_end() >= shown);
-        }
-    }
+    for_every_failing_sync([](engine_world& machine, log& target, std::uint64_t nth) {
+        const bool was_hit = append_with_failing_sync(machine, target, nth).was_hit;
+        machine.world.kill();
+        machine.destroy_engine();
+        machine.world.clear_faults();
+        machine.world.power_on();
+        machine.start_engine();
+        target = machine.open(small_segments());
+        const log_offset shown = target.durable_end();
+        machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
+        machine.destroy_engine();
+        target = log();
+        machine.world.power_on();
+        machine.start_engine();
+        target = machine.open(small_segments());
+        CHECK(target.durable_end() >= shown);
+        return was_hit;
+    });
 }
 
 TEST_CASE("a short read through the page cache is no end of the file", "[engine][short]") {
