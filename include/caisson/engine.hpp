@@ -63,8 +63,10 @@ protected:
 ///
 /// Home: either the caller's io_context, which exactly one thread runs (fastest: no hop), or a
 ///     thread of the engine's own, for servers whose io_context runs on many. State is touched only
-///     there. An io_context that a second thread is found running is refused: operations fail with
-///     errc::home_on_two_threads.
+///     there. The first thread that runs something of the engine is its home, for good. When
+///     another one is found running the io_context, operations that arrive from then on fail with
+///     errc::home_on_two_threads, also async_close; what was accepted before ends on the home
+///     thread, if that still runs.
 /// Lifetime: async_close first; the io_context outlives the engine. Destroyed without async_close
 ///     the engine closes in the background, which needs the io_context to run on (with a thread of
 ///     its own the destructor waits for it a short while), and logs it. What the kernel still owns

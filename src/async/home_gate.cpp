@@ -11,12 +11,6 @@ namespace caisson::async {
 
 namespace {
 
-/// The address of a thread-local names the thread; cheaper to read than std::thread::id.
-const void* this_thread() noexcept {
-    static thread_local const char mark = 0;
-    return &mark;
-}
-
 detail::operation_node* reversed(detail::operation_node* list) noexcept {
     detail::operation_node* in_order = nullptr;
     while (list != nullptr) {
@@ -57,20 +51,6 @@ void home_gate::discard_all() noexcept {
         detail::operation_node* node = std::exchange(list, list->next);
         node->discard(*node);
     }
-}
-
-bool home_gate::is_home() const noexcept {
-    return home_thread_.load(std::memory_order_relaxed) == this_thread();
-}
-
-bool home_gate::claim_home() noexcept {
-    const void* expected = nullptr;
-    if (home_thread_.compare_exchange_strong(expected, this_thread(), std::memory_order_relaxed) ||
-        expected == this_thread()) {
-        return true;
-    }
-    violated_.store(true, std::memory_order_relaxed);
-    return false;
 }
 
 bool home_gate::arrive_now(detail::operation_node& node) {

@@ -1,10 +1,11 @@
 #pragma once
 // home_gate: how operations of any thread reach the home thread: one push, and one post for a whole
-// batch of them. Also the guard of "home is one thread". Knows nothing about what the operations
-// do. Read docs/architecture.md.
+// batch of them. Knows nothing about what the operations do. Read docs/architecture.md.
 
 #include <caisson/config.hpp>
 #include <caisson/detail/completion.hpp>
+
+#include "async/home_thread.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -16,7 +17,10 @@ namespace caisson::async {
 /// Shared by everything that lives on one home executor. `enter` may be called from any thread.
 class home_gate : public std::enable_shared_from_this<home_gate> {
 public:
-    explicit home_gate(net::any_io_executor home) : home_(std::move(home)) {}
+    /// `home` as its owner gave it, not guarded: what arrives on a wrong thread is to be refused
+    /// there.
+    home_gate(net::any_io_executor home, std::shared_ptr<home_thread> thread)
+        : home_(std::move(home)), thread_(std::move(thread)) {}
     home_gate(const home_gate&) = delete;
     home_gate& operator=(const home_gate&) = delete;
     ~home_gate();
@@ -32,16 +36,14 @@ public:
     bool arrive_now(detail::operation_node& node);
 
     /// True on the thread that runs the home executor (known once anything has run there).
-    [[nodiscard]] bool is_home() const noexcept;
+    [[nodiscard]] bool is_home() const noexcept { return thread_->is_this(); }
 
-    /// True when a second thread was found running the home executor. Sticky; nothing more is done
+    /// True when a second thread was found running the home executor. Sticky; nothing new is begun
     /// there.
-    [[nodiscard]] bool is_violated() const noexcept {
-        return violated_.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] bool is_violated() const noexcept { return thread_->is_violated(); }
 
     /// Claims the calling thread as home, or checks that it is. False: another thread is.
-    bool claim_home() noexcept;
+    bool claim_home() noexcept { return thread_->claim(); }
 
 private:
     class drain;
@@ -49,9 +51,8 @@ private:
     void discard_all() noexcept;
 
     net::any_io_executor home_;
+    std::shared_ptr<home_thread> thread_;
     std::atomic<detail::operation_node*> inbox_{nullptr};  ///< newest first
-    std::atomic<const void*> home_thread_{nullptr};
-    std::atomic<bool> violated_{false};
 };
 
 }  // namespace caisson::async

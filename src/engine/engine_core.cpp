@@ -99,7 +99,7 @@ engine_core::engine_core(std::unique_ptr<home> where, const engine_options& opti
     : options_(options),
       home_(std::move(where)),
       world_(home_->environment()),
-      gate_(std::make_shared<async::home_gate>(world_.home)),
+      gate_(std::make_shared<async::home_gate>(world_.given_home, world_.thread)),
       entry_(std::make_shared<log_detail::gate_entry>(gate_)),
       tasks_(world_.home),
       closing_(world_.home),

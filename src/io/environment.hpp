@@ -3,6 +3,7 @@
 
 #include <caisson/config.hpp>
 
+#include "async/home_thread.hpp"
 #include "io/clock.hpp"
 #include "io/disk.hpp"
 
@@ -19,7 +20,12 @@ namespace caisson::io {
 /// The home executor and the seams. State of an engine is touched only by handlers that run on
 /// `home`, which is one thread. `logger` may be null: silent.
 struct environment {
+    /// Guarded: what is posted here runs on `thread` or not at all.
     net::any_io_executor home;
+    /// The same as its owner gave it, and knows it: where operations arrive, and where handlers
+    /// without an executor of their own run.
+    net::any_io_executor given_home;
+    std::shared_ptr<async::home_thread> thread;
     io::disk& disk;
     io::clock& clock;
     io::random& random;

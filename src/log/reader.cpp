@@ -284,7 +284,7 @@ net::awaitable<void> reader_core::settle() { co_await cursor_->settle(); }
 void reader_core::spawn(net::awaitable<void> work) {
     CAISSON_ASSERT(!is_running_);
     is_running_ = true;
-    net::co_spawn(async::untracked(entry_->executor()), std::move(work), run_ended(*this));
+    net::co_spawn(async::untracked(source_->world().home), std::move(work), run_ended(*this));
 }
 
 net::awaitable<void> reader_core::run() { outcome_.emplace(co_await advance()); }

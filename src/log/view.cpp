@@ -258,7 +258,7 @@ void view_core::run(std::shared_ptr<view_core> self, detail::verify_operation& o
         operation.complete(errc::closed);
         return;
     }
-    const auto home = async::untracked(entry_->executor());
+    const auto home = async::untracked(source_->world().home);
     net::co_spawn(home, run_verify(answering<detail::verify_operation>(std::move(self), operation)),
                   terminate_on_exception{});
 }
@@ -268,7 +268,7 @@ void view_core::run(std::shared_ptr<view_core> self, detail::walk_operation& ope
         operation.complete(errc::closed);
         return;
     }
-    const auto home = async::untracked(entry_->executor());
+    const auto home = async::untracked(source_->world().home);
     net::co_spawn(home, run_walk(answering<detail::walk_operation>(std::move(self), operation)),
                   terminate_on_exception{});
 }

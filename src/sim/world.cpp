@@ -31,7 +31,13 @@ struct life {
           disk(disk_device, state),
           clock(on, state, disk_device.options().wall_us_at_start, wall_jump_us),
           random(mix(seed, number)),
-          environment{executor(on, host, state), disk, clock, random, nullptr} {}
+          environment{executor(on, host, state),
+                      executor(on, host, state),
+                      std::make_shared<async::home_thread>(),
+                      disk,
+                      clock,
+                      random,
+                      nullptr} {}
 
     life_state state;
     disk_handle disk;

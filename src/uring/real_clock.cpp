@@ -4,6 +4,7 @@
 #include "uring/real_clock.hpp"
 
 #include "base/assert.hpp"
+#include "io/guarded_executor.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -37,7 +38,8 @@ struct real_clock::sleep : std::enable_shared_from_this<real_clock::sleep> {
     real_clock* owner = nullptr;
 };
 
-real_clock::real_clock(net::io_context& home) : home_(home) {}
+real_clock::real_clock(net::io_context& home, std::shared_ptr<async::home_thread> thread)
+    : home_(home), thread_(std::move(thread)) {}
 
 real_clock::~real_clock() {
     for (const auto& each : all_) {
@@ -71,15 +73,20 @@ void real_clock::start_sleep(io::operation& op, std::uint64_t duration_ns) {
         return;
     }
     taken->timer.expires_after(std::chrono::nanoseconds(std::min(duration_ns, sleep_ns_max)));
-    taken->timer.async_wait(
-        [self = taken->shared_from_this()](boost::system::error_code cancelled) {
-            if (self->op == nullptr || self->owner->is_abandoned_) {
-                return;
-            }
-            io::operation& done = *std::exchange(self->op, nullptr);
-            self->owner->free_.push_back(self.get());
-            done.complete(cancelled ? -ECANCELED : 0);
-        });
+    taken->timer.async_wait([self = taken->shared_from_this(), home = home_.get_executor(),
+                             thread = thread_](boost::system::error_code cancelled) {
+        io::at_home(thread, home,
+                    [self, outcome = cancelled ? -ECANCELED : 0] { end_sleep(*self, outcome); });
+    });
+}
+
+void real_clock::end_sleep(sleep& ended, std::int64_t outcome) {
+    if (ended.op == nullptr || ended.owner->is_abandoned_) {
+        return;
+    }
+    io::operation& done = *std::exchange(ended.op, nullptr);
+    ended.owner->free_.push_back(&ended);
+    done.complete(outcome);
 }
 
 void real_clock::cancel_sleep(io::operation& op) {

@@ -1,6 +1,7 @@
 #pragma once
 // real_clock and real_random: the machine's time and randomness behind the seams.
 
+#include "async/home_thread.hpp"
 #include "io/clock.hpp"
 
 #include <caisson/config.hpp>
@@ -15,7 +16,7 @@ namespace caisson::uring {
 /// Executor: home. Sleeps that are pending when the clock goes never complete.
 class real_clock final : public io::clock {
 public:
-    explicit real_clock(net::io_context& home);
+    real_clock(net::io_context& home, std::shared_ptr<async::home_thread> thread);
     real_clock(const real_clock&) = delete;
     real_clock& operator=(const real_clock&) = delete;
     ~real_clock() override;
@@ -30,8 +31,10 @@ public:
 
 private:
     struct sleep;
+    static void end_sleep(sleep& ended, std::int64_t outcome);
 
     net::io_context& home_;
+    std::shared_ptr<async::home_thread> thread_;
     std::vector<std::shared_ptr<sleep>> all_;
     std::vector<sleep*> free_;
     bool is_abandoned_ = false;

@@ -2,7 +2,9 @@
 
 #include "uring/real_world.hpp"
 
+#include "async/home_thread.hpp"
 #include "io/blocking_pool.hpp"
+#include "io/guarded_executor.hpp"
 #include "uring/disk.hpp"
 #include "uring/kernel_port.hpp"
 #include "uring/real_clock.hpp"
@@ -15,15 +17,33 @@
 
 namespace caisson::uring {
 
+namespace {
+
+std::shared_ptr<async::home_thread> reporting_thread(std::shared_ptr<spdlog::logger> logger) {
+    return std::make_shared<async::home_thread>([logger = std::move(logger)] {
+        if (logger) {
+            logger->error(
+                "the home io_context is run by more than one thread: io_uring belongs to one. "
+                "Every further operation fails; run the io_context on one thread, or let the "
+                "engine own its thread (engine::on_own_thread)");
+        }
+    });
+}
+
+}  // namespace
+
 class real_world::impl {
 public:
     impl(net::io_context& home, std::unique_ptr<ring_port> port, const real_world_options& options)
         : destructor_deadline(options.destructor_deadline),
-          pool(home.get_executor(), options.pool_threads),
-          kernel_ring(home, std::move(port), options.logger),
+          thread(reporting_thread(options.logger)),
+          guarded_home(io::guarded_executor(home.get_executor(), thread)),
+          pool(guarded_home, options.pool_threads),
+          kernel_ring(home, std::move(port), thread, options.logger),
           storage(kernel_ring, pool),
-          time(home),
-          environment{home.get_executor(), storage, time, chance, options.logger} {}
+          time(home, thread),
+          environment{guarded_home, home.get_executor(), thread, storage, time,
+                      chance,       options.logger} {}
 
     [[nodiscard]] bool is_idle() const noexcept {
         return kernel_ring.is_idle() && pool.jobs_in_flight() == 0;
@@ -32,6 +52,8 @@ public:
     void abandon();
 
     const std::chrono::nanoseconds destructor_deadline;
+    const std::shared_ptr<async::home_thread> thread;
+    const net::any_io_executor guarded_home;
     io::blocking_pool pool;
     ring kernel_ring;
     disk storage;
@@ -125,7 +147,6 @@ void real_world::abandon() { impl_->abandon(); }
 bool real_world::is_on_home_thread() const noexcept {
     return impl_->kernel_ring.is_on_home_thread();
 }
-bool real_world::is_home_violated() const noexcept { return impl_->kernel_ring.is_home_violated(); }
 ring_facts real_world::facts() const { return impl_->kernel_ring.facts(); }
 std::string real_world::describe() const { return impl_->kernel_ring.describe(); }
 

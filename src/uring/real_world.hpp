@@ -34,8 +34,8 @@ public:
 
 /// Owner of ring, pool, clock and random.
 ///
-/// Home:     the thread that first starts an operation, and no other, for good. With nothing
-///           pending `home.run()` returns.
+/// Home:     the thread that first runs something of this world, and no other, for good
+///           (`environment().thread`). With nothing pending `home.run()` returns.
 /// Lifetime: `home` outlives the world; the world outlives every handle opened through it and every
 ///           operation started, and is not destroyed by a completion.
 /// Signals:  a host that sets RLIMIT_FSIZE must ignore SIGXFSZ: a write through the ring beyond the
@@ -77,9 +77,6 @@ public:
     void abandon();
 
     [[nodiscard]] bool is_on_home_thread() const noexcept;
-    /// Whether a second thread ran the home context: operations then complete with -ENOTUNIQ, which
-    /// callers report as errc::home_on_two_threads. Callable from any thread.
-    [[nodiscard]] bool is_home_violated() const noexcept;
 
     /// Executor: home.
     [[nodiscard]] ring_facts facts() const;

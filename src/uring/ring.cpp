@@ -29,8 +29,9 @@ void keep_for_ever(std::unique_ptr<ring_port> port) {
 }  // namespace
 
 ring::ring(net::io_context& home, std::unique_ptr<ring_port> port,
-           std::shared_ptr<spdlog::logger> logger)
-    : state_(std::make_shared<shared_state>(home.get_executor(), std::move(logger))),
+           std::shared_ptr<async::home_thread> thread, std::shared_ptr<spdlog::logger> logger)
+    : state_(std::make_shared<shared_state>(home.get_executor(), std::move(thread),
+                                            std::move(logger))),
       executor_(home.get_executor()),
       port_(std::move(port)),
       event_(home),
@@ -71,35 +72,32 @@ void ring::abandon() noexcept {
     leave_home();
 }
 
-bool ring::is_on_home_thread() const noexcept {
-    return state_->home_thread.load(std::memory_order_relaxed) == this_thread();
-}
-
-bool ring::is_home_violated() const noexcept {
-    return state_->is_violated.load(std::memory_order_relaxed);
-}
+bool ring::is_on_home_thread() const noexcept { return state_->thread->is_this() && is_bound_; }
 
 bool ring::claim_home() {
-    std::uint64_t nobody = 0;
-    if (state_->home_thread.compare_exchange_strong(nobody, this_thread())) {
+    if (!state_->thread->claim()) {
+        return false;
+    }
+    if (!std::exchange(is_bound_, true)) {
         if (const int enabled = port_->enable(); enabled < 0) {
             break_down(-enabled);
         }
-        return true;
     }
-    return nobody == this_thread();
+    return true;
 }
 
 bool ring::admit(io::operation& op) {
-    if (is_on_home_thread() && !is_home_violated()) {
+    if (claim_home()) {
         return true;
     }
-    if (!is_home_violated() && claim_home()) {
-        return true;
-    }
-    state_->report_violation();
-    net::post(executor_, [&op] { op.complete(wrong_thread_outcome); });
+    post_outcome(op, wrong_thread_outcome);
     return false;
+}
+
+void ring::post_outcome(io::operation& op, std::int64_t outcome) {
+    net::post(executor_, [state = state_, &op, outcome] {
+        io::at_home(state->thread, state->executor, [&op, outcome] { op.complete(outcome); });
+    });
 }
 
 void ring::post_turn() {
@@ -200,7 +198,7 @@ ring::request* ring::begin(io::operation& op) {
     }
     request* const added = allocate_request();
     if (added == nullptr) {
-        net::post(executor_, [&op] { op.complete(-ENOMEM); });
+        post_outcome(op, -ENOMEM);
         return nullptr;
     }
     ++operations_in_flight_;
@@ -287,7 +285,7 @@ void ring::request_cancel(request& target) {
 }
 
 void ring::cancel(io::operation& op) {
-    if (!is_on_home_thread() || is_home_violated() || is_abandoned_) {
+    if (!is_on_home_thread() || is_abandoned_) {
         return;
     }
     request* const target = static_cast<request*>(op.slot.object);

@@ -3,6 +3,7 @@
 // Submits once a turn of the loop, collects completions first and runs them afterwards. Knows
 // nothing about directories or logs. Read docs/architecture.md, "The ring".
 
+#include "async/home_thread.hpp"
 #include "base/intrusive_queue.hpp"
 #include "io/operation.hpp"
 #include "uring/facts.hpp"
@@ -31,15 +32,15 @@ class logger;
 namespace caisson::uring {
 
 /// The outcome of an operation that was started on another thread than the ring's home. No file
-/// system returns it. The engine, which sees it together with `ring::is_home_violated`, reports
-/// errc::home_on_two_threads.
+/// system returns it. The engine reports it as errc::home_on_two_threads.
 inline constexpr std::int64_t wrong_thread_outcome = -76;  // -ENOTUNIQ; asserted in ring.cpp
 
 /// One ring and the operations on it.
 ///
-/// Home:      the thread that starts the first operation. The ring is enabled there and bound to it
-///            for good: what any other thread starts completes with `wrong_thread_outcome`, and so
-///            does everything started after that.
+/// Home:      one thread, which the first operation claims if nothing has before. The ring is
+///            enabled there and bound to it for good: what any other thread starts completes with
+///            `wrong_thread_outcome`. Completions come on the home thread, whatever thread runs the
+///            home context.
 /// In flight: at most as many as the completion queue holds; further operations wait, in order, in
 /// a queue here. A full
 ///            submission queue makes the ring submit, never fail.
@@ -51,7 +52,7 @@ inline constexpr std::int64_t wrong_thread_outcome = -76;  // -ENOTUNIQ; asserte
 class ring {
 public:
     ring(net::io_context& home, std::unique_ptr<ring_port> port,
-         std::shared_ptr<spdlog::logger> logger);
+         std::shared_ptr<async::home_thread> thread, std::shared_ptr<spdlog::logger> logger);
     ring(const ring&) = delete;
     ring& operator=(const ring&) = delete;
     /// Frees the kernel's ring when nothing is in flight, otherwise leaks it.
@@ -84,9 +85,8 @@ public:
     bool admit(io::operation& op);
     /// Binds the ring to this thread if no thread has it yet.
     bool claim_home();
+    /// False until the ring is bound.
     [[nodiscard]] bool is_on_home_thread() const noexcept;
-    /// Whether a second thread was seen running the home context.
-    [[nodiscard]] bool is_home_violated() const noexcept;
 
     [[nodiscard]] std::uint64_t operations_in_flight() const noexcept {
         return operations_in_flight_;
@@ -148,6 +148,7 @@ private:
     void note_unregistered_lock(int refused);
     void publish_description();
     void post_turn();
+    void post_outcome(io::operation& op, std::int64_t outcome);
     void retry_later();
     template <class What>
     static void on_home(const std::shared_ptr<shared_state>& state, What what);
@@ -167,6 +168,7 @@ private:
     unsigned kernel_owns_ = 0;
     unsigned unsubmitted_ = 0;  // of these, not yet taken by the kernel
     int broken_errno_ = 0;
+    bool is_bound_ = false;  ///< home only
     bool is_armed_ = false;
     bool is_turn_posted_ = false;
     bool is_retry_pending_ = false;

@@ -153,7 +153,7 @@ void ring::run_finished() {
 }
 
 void ring::submit() {
-    if (!is_on_home_thread() || is_home_violated() || is_broken() || is_abandoned_) {
+    if (!is_on_home_thread() || is_broken() || is_abandoned_) {
         return;
     }
     prepare_waiting();

@@ -2,6 +2,7 @@
 // What the parts of `ring` share and nobody else sees: the record of an operation in flight, the
 // state that handlers hold on to, and what ThreadSanitizer has to be told.
 
+#include "io/guarded_executor.hpp"
 #include "uring/ring.hpp"
 
 #include <spdlog/logger.h>
@@ -25,8 +26,7 @@ extern "C" void __tsan_release(void*);
 namespace caisson::uring {
 
 inline constexpr std::size_t requests_per_chunk = 256;
-/// When the kernel has no memory and nothing is in flight whose completion would wake us, and
-/// between two looks for the home thread.
+/// When the kernel has no memory and nothing is in flight whose completion would wake us.
 inline constexpr auto retry_delay = std::chrono::milliseconds(1);
 /// In an id: the completion of a cancel, not of the operation.
 inline constexpr std::uint64_t cancel_mark = 1;
@@ -40,13 +40,6 @@ inline void take_from_kernel([[maybe_unused]] void* what) noexcept {
 #if defined(CAISSON_TSAN)
     __tsan_acquire(what);
 #endif
-}
-
-/// Identity of a thread that no later thread inherits, as std::thread::id may be.
-inline std::uint64_t this_thread() noexcept {
-    static std::atomic<std::uint64_t> last{0};
-    thread_local const std::uint64_t mine = last.fetch_add(1, std::memory_order_relaxed) + 1;
-    return mine;
 }
 
 struct ring::request {
@@ -71,40 +64,24 @@ struct ring::request {
 /// Outlives the ring in handlers that are still queued. `owner` belongs to the home thread.
 struct ring::shared_state {
     ring* owner = nullptr;
-    std::atomic<std::uint64_t> home_thread{0};
-    std::atomic<bool> is_violated{false};
     std::uint64_t event_count = 0;  // where Asio reads the eventfd to
     const net::io_context::executor_type executor;
+    const std::shared_ptr<async::home_thread> thread;
     const std::shared_ptr<spdlog::logger> logger;
 
-    shared_state(net::io_context::executor_type home, std::shared_ptr<spdlog::logger> log)
-        : executor(home), logger(std::move(log)) {}
-
-    void report_violation() {
-        if (!is_violated.exchange(true) && logger) {
-            logger->error("the home io_context is run by more than one thread: io_uring belongs to "
-                          "one. Every further "
-                          "operation fails; run the io_context on one thread, or let the engine "
-                          "own its thread");
-        }
-    }
+    shared_state(net::io_context::executor_type home, std::shared_ptr<async::home_thread> of,
+                 std::shared_ptr<spdlog::logger> log)
+        : executor(home), thread(std::move(of)), logger(std::move(log)) {}
 };
 
-/// Runs `what` on the ring if it still exists, on its home thread. A handler that comes out on
-/// another thread proves that two threads run the home context: it goes round until the home thread
-/// gets it, without touching the ring.
+/// Runs `what` on the ring if it still exists, on its home thread.
 template <class What>
 void ring::on_home(const std::shared_ptr<shared_state>& state, What what) {
-    if (state->home_thread.load(std::memory_order_relaxed) != this_thread()) {
-        state->report_violation();
-        auto pause = std::make_shared<net::steady_timer>(state->executor, retry_delay);
-        pause->async_wait(
-            [state, what, pause](boost::system::error_code) { on_home(state, what); });
-        return;
-    }
-    if (state->owner != nullptr) {
-        what(*state->owner);
-    }
+    io::at_home(state->thread, state->executor, [state, what] {
+        if (state->owner != nullptr) {
+            what(*state->owner);
+        }
+    });
 }
 
 }  // namespace caisson::uring

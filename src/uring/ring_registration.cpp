@@ -21,7 +21,7 @@ constexpr std::size_t buffer_bytes_max = std::size_t{1} << 30;
 
 std::optional<unsigned> ring::register_file(int descriptor, file_use use) {
     const unsigned slots = use == file_use::lock ? facts_.file_slots : facts_.file_slots / 2;
-    const bool may_ask = is_on_home_thread() && !is_home_violated() && !is_broken();
+    const bool may_ask = is_on_home_thread() && !is_broken();
     const bool has_room = facts_.file_slots_used < slots && may_ask;
     const bool reuses = !free_file_slots_.empty();
     const unsigned slot = reuses ? free_file_slots_.back() : file_slots_fresh_;
@@ -68,7 +68,7 @@ void ring::release_file(unsigned slot) {
 }
 
 void ring::register_memory(std::span<std::byte> memory) {
-    if (!claim_home() || is_home_violated() || is_broken()) {
+    if (!claim_home() || is_broken()) {
         return;
     }
     while (!memory.empty()) {

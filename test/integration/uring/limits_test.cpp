@@ -233,12 +233,13 @@ TEST_CASE("a ring of one thread refuses the second thread of its io_context and 
     std::thread([&] {
         file->start_write(foreign, buffer.bytes(), 0, io::write_mode::dsync);
     }).join();
-    CHECK(w.real->is_home_violated());
+    CHECK(w.real->environment().thread->is_violated());
     w.home.restart();
     w.home.run();
     CHECK(foreign.completions == 1);
     CHECK(foreign.outcome == -ENOTUNIQ);
-    CHECK(w.write(*file, buffer.bytes(), 0) == -ENOTUNIQ);
-    CHECK(w.run([&](auto& op) { root->start_unlink(op, "data"); }) == -ENOTUNIQ);
     CHECK(std::filesystem::file_size(place.path() / "data") == 0);
+    // What is under way at home can go on to its end.
+    CHECK(w.write(*file, buffer.bytes(), 0) == 4096);
+    CHECK(w.run([&](auto& op) { root->start_unlink(op, "data"); }) == 0);
 }

@@ -117,7 +117,8 @@ TEST_CASE("join ends when the last task has, also one spawned meanwhile", "[asyn
 
 TEST_CASE("operations reach home in the order of one thread's calls", "[async][threads]") {
     net::io_context context(1);
-    const auto gate = std::make_shared<async::home_gate>(context.get_executor());
+    const auto gate = std::make_shared<async::home_gate>(context.get_executor(),
+                                                         std::make_shared<async::home_thread>());
     std::vector<int> arrived;
     std::vector<std::unique_ptr<node>> nodes;
     for (int k = 0; k < 1000; ++k) {
@@ -139,7 +140,8 @@ TEST_CASE("operations reach home in the order of one thread's calls", "[async][t
 
 TEST_CASE("on the home thread an operation arrives at once", "[async]") {
     net::io_context context(1);
-    const auto gate = std::make_shared<async::home_gate>(context.get_executor());
+    const auto gate = std::make_shared<async::home_gate>(context.get_executor(),
+                                                         std::make_shared<async::home_thread>());
     std::vector<int> arrived;
     node first(arrived, 1);
     node second(arrived, 2);
@@ -153,7 +155,8 @@ TEST_CASE("on the home thread an operation arrives at once", "[async]") {
 
 TEST_CASE("a second thread that runs the home executor is noticed, for good", "[async][threads]") {
     net::io_context context;
-    const auto gate = std::make_shared<async::home_gate>(context.get_executor());
+    const auto gate = std::make_shared<async::home_gate>(context.get_executor(),
+                                                         std::make_shared<async::home_thread>());
     std::vector<int> arrived;
     node first(arrived, 1);
     node second(arrived, 2);
@@ -171,7 +174,8 @@ TEST_CASE("a second thread that runs the home executor is noticed, for good", "[
 
 TEST_CASE("operations that never got home are discarded with the gate", "[async]") {
     auto context = std::make_unique<net::io_context>(1);
-    auto gate = std::make_shared<async::home_gate>(context->get_executor());
+    auto gate = std::make_shared<async::home_gate>(context->get_executor(),
+                                                   std::make_shared<async::home_thread>());
     std::vector<int> arrived;
     node lost(arrived, 1);
     gate->enter(lost);

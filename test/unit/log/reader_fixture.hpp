@@ -55,7 +55,8 @@ public:
     explicit reading_world(std::uint64_t seed = 1,
                            const sim::world_options& options = quiet_options())
         : world(seed, options),
-          gate(std::make_shared<async::home_gate>(world.executor())),
+          gate(std::make_shared<async::home_gate>(world.executor(),
+                                                  std::make_shared<async::home_thread>())),
           entry(std::make_shared<log_detail::gate_entry>(gate)) {}
 
     sim::disk_image& disk() { return world.disk(); }
