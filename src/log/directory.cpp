@@ -29,8 +29,8 @@ std::string advice_for(const error_code& why) {
         return "raise the limit of open files";
     }
     if (why == io_error) {
-        return "the device reports an error: see the kernel's log, save the directory before "
-               "anything else";
+        return "the device reports an error (btrfs also when it is full): see the kernel's log and "
+               "the free space, save the directory before anything else";
     }
     return {};
 }

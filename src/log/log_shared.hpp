@@ -32,12 +32,18 @@ struct log_counters {
 
 /// What to do once a write or sync of the log's data has failed with `why`.
 inline const char* advice_after(error_code why) noexcept {
-    return why == condition::no_space
-               ? "free space (or raise the quota or file size limit), then reopen the log: "
-                 "recovery "
-                 "finds what the disk holds"
-               : "the log takes no more appends; close it, look at the device, and reopen it: "
-                 "recovery finds what the disk holds";
+    if (why == condition::no_space) {
+        return "free space (or raise the quota or file size limit), then reopen the log: recovery "
+               "finds what the disk holds";
+    }
+    if (why == boost::system::errc::io_error) {
+        // Seen on btrfs: the data had its space, the metadata of the write had none.
+        return "the log takes no more appends; close it, look at the kernel's log and at the free "
+               "space (btrfs reports a full file system this way too), and reopen it: recovery "
+               "finds what the disk holds";
+    }
+    return "the log takes no more appends; close it, look at the device, and reopen it: recovery "
+           "finds what the disk holds";
 }
 
 /// The first failure of a log; sticky. `report` at home only, `cause` on any thread.

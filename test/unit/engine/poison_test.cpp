@@ -153,6 +153,8 @@ TEST_CASE("whichever write to a segment fails, the log is poisoned and reads go 
             has_been_in_flight = has_been_in_flight || (seen.unknown > 0 && seen.poisoned > 0);
             CHECK(target.failure_cause()->code().value() == EIO);
             CHECK(target.failure_cause()->file() == log_path + "/" + segment);
+            CHECK(target.failure_cause()->advice().find("kernel's log and at the free space") !=
+                  std::string::npos);
             check_takes_nothing_more(machine, target);
             check_reopening_heals(machine, target, little_room(), seen, EIO);
         }
