@@ -28,7 +28,8 @@ public:
     [[nodiscard]] const net::any_io_executor& home() const noexcept { return home_; }
 
     /// Runs `node.arrive(node, target)` on the home thread: at once when the caller is on it, else
-    /// in the next batch. Order between the calls of one thread is kept.
+    /// in the next batch. Order between the calls of one thread is kept. Where `is_violated`, it
+    /// may run on a wrong thread: then it refuses and touches nothing.
     void enter(detail::operation_node& node);
 
     /// Runs `node.arrive` if the caller is at home and nobody waits in front of it. False: enter

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 namespace caisson::async {
 
@@ -26,12 +27,13 @@ public:
     [[nodiscard]] bool is_this() const noexcept;
 
     /// A second thread runs the home executor: nothing new is begun there.
-    void report_violation() noexcept;
     [[nodiscard]] bool is_violated() const noexcept {
         return is_violated_.load(std::memory_order_relaxed);
     }
 
 private:
+    void report_violation() noexcept;
+
     const std::function<void()> report_;
     std::atomic<std::uint64_t> owner_{0};  ///< 0: nobody
     std::atomic<bool> is_violated_{false};

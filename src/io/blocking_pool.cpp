@@ -93,8 +93,7 @@ struct blocking_pool::state {
     bool is_destroyed = false;
     bool is_abandoned = false;
 
-    /// Called with the mutex held. The post itself happens outside: it may run into the executor's
-    /// own locks.
+    /// Called with the mutex held.
     [[nodiscard]] bool must_post() noexcept { return !std::exchange(post_pending, true); }
 };
 
@@ -121,25 +120,6 @@ void blocking_pool::tell_threads_to_end() noexcept {
     state_->wake.notify_all();
 }
 
-/// Hands a finished job over and tells home. Unlocks.
-void blocking_pool::report(const std::shared_ptr<state>& shared, std::unique_ptr<job> done,
-                           std::unique_lock<std::mutex>& lock) {
-    // Once the pool is being destroyed its home may be gone as well.
-    const bool post = !shared->stopping && shared->must_post();
-    // Begun while the job still holds the home context, ended when the post is over: a host that
-    // ends that context with the engine still in it does not wait for this thread.
-    net::any_io_executor home;
-    if (post) {
-        home = net::prefer(shared->home, net::execution::outstanding_work.tracked);
-    }
-    shared->finished.push(std::move(done));
-    lock.unlock();
-    shared->finished_one.notify_all();
-    if (post) {
-        net::post(home, [shared] { finish_jobs(shared); });
-    }
-}
-
 void blocking_pool::run_thread(std::shared_ptr<state> shared) {
     ::pthread_setname_np(::pthread_self(), "caisson-io");
     std::unique_lock lock(shared->mutex);
@@ -154,8 +134,13 @@ void blocking_pool::run_thread(std::shared_ptr<state> shared) {
         lock.unlock();
         taken->worked = taken->work();
         lock.lock();
-        report(shared, std::move(taken), lock);
-        lock.lock();
+        shared->finished.push(std::move(taken));
+        // Once the pool is being destroyed its home may be gone as well. Under the mutex, which
+        // finish_jobs takes first: the post is over before home can let go of its context.
+        if (!shared->stopping && shared->must_post()) {
+            net::post(shared->home, [shared] { finish_jobs(shared); });
+        }
+        shared->finished_one.notify_all();
     }
 }
 

@@ -12,7 +12,6 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -84,8 +83,6 @@ private:
     void enqueue(operation& op, std::unique_ptr<job> what);
     void tell_threads_to_end() noexcept;
     static void run_thread(std::shared_ptr<state> shared);
-    static void report(const std::shared_ptr<state>& shared, std::unique_ptr<job> done,
-                       std::unique_lock<std::mutex>& lock);
     static void finish_jobs(const std::shared_ptr<state>& shared);
 
     std::shared_ptr<state> state_;

@@ -20,7 +20,7 @@ namespace caisson::io {
 /// The home executor and the seams. State of an engine is touched only by handlers that run on
 /// `home`, which is one thread. `logger` may be null: silent.
 struct environment {
-    /// Guarded: what is posted here runs on `thread` or not at all.
+    /// Guarded, unless it is simulated: what is posted here runs on `thread` or not at all.
     net::any_io_executor home;
     /// The same as its owner gave it, and knows it: where operations arrive, and where handlers
     /// without an executor of their own run.

@@ -10,33 +10,57 @@
 #include <boost/asio/execution/blocking.hpp>
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/require.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <chrono>
+#include <future>
 #include <memory>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace caisson::io {
 
+template <class Executor, class Function>
+void at_home(const std::shared_ptr<async::home_thread>& thread, const Executor& home,
+             Function what);
+
+/// Posts `what` for the home thread, from a wrong one. Two things are needed for that thread to get
+/// it. The post comes from outside run(): a context made for one thread (concurrency hint 1) keeps
+/// posts of its own threads to them, and wakes nobody. And this thread stays here meanwhile, or it
+/// would be the one to be woken.
+template <class Executor, class Function>
+void send_round(const std::shared_ptr<async::home_thread>& thread, const Executor& home,
+                Function what) {
+    constexpr auto stay_max = std::chrono::milliseconds(1);
+    std::promise<void> taken;
+    const std::future<void> is_taken = taken.get_future();
+    auto again = [thread, home, what = std::move(what), taken = std::move(taken)]() mutable {
+        taken.set_value();
+        at_home(thread, home, std::move(what));
+    };
+    try {
+        std::thread([&] { net::post(home, std::move(again)); }).join();
+    } catch (const std::system_error&) {
+        net::post(home, std::move(again));  // no thread to be had: slower, if it arrives
+    }
+    is_taken.wait_for(stay_max);
+}
+
 /// Runs `what` here and now on the home thread. On another one, which proves that two threads run
 /// the home executor, `what` goes round until the home thread gets it: what is under way there may
-/// touch the same things. If that thread has left for good, `what` never runs.
+/// touch the same things. If that thread has left for good, `what` never runs, and run() of the
+/// others does not return.
 template <class Executor, class Function>
 void at_home(const std::shared_ptr<async::home_thread>& thread, const Executor& home,
              Function what) {
     if (thread->claim()) {
         std::move(what)();
-        return;
+    } else {
+        send_round(thread, home, std::move(what));
     }
-    constexpr auto pause_between_looks = std::chrono::milliseconds(1);
-    auto pause = std::make_shared<net::steady_timer>(home, pause_between_looks);
-    net::steady_timer& timer = *pause;
-    timer.async_wait([thread, home, what = std::move(what),
-                      pause = std::move(pause)](boost::system::error_code) mutable {
-        at_home(thread, home, std::move(what));
-    });
 }
 
 /// Never runs anything inside the call. In this size Asio's any_io_executor needs no allocation

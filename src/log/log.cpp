@@ -7,6 +7,8 @@
 #include "log/log_core.hpp"
 #include "log/reader.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <utility>
 
 namespace caisson {
@@ -47,13 +49,18 @@ struct request final : detail::operation_node {
     }
     static void run(operation_node& self, void*) {
         const std::unique_ptr<request> mine(static_cast<request*>(&self));
-        if (mine->core->gate().is_violated()) {
-            return;
-        }
-        if (mine->ticket != 0) {
-            mine->core->cancel(mine->ticket);
+        log_detail::log_core& target = *mine->core;
+        if (mine->ticket == 0) {
+            if (!target.gate().is_violated()) {
+                target.handle_lost();
+            }
+        } else if (target.gate().is_home()) {
+            target.cancel(mine->ticket);
         } else {
-            mine->core->handle_lost();
+            // What was accepted before a second thread came can still be withdrawn.
+            net::post(target.guarded_home(), [core = std::move(mine->core), ticket = mine->ticket] {
+                core->cancel(ticket);
+            });
         }
     }
     std::shared_ptr<log_detail::log_core> core;

@@ -55,6 +55,10 @@ public:
     [[nodiscard]] bool is_dead() const noexcept { return shared_.world.disk.powered_off(); }
     [[nodiscard]] const net::any_io_executor& home() const noexcept { return gate_->home(); }
     [[nodiscard]] async::home_gate& gate() const noexcept { return *gate_; }
+    /// For what has to be done at home even when a second thread runs it.
+    [[nodiscard]] const net::any_io_executor& guarded_home() const noexcept {
+        return shared_.world.home;
+    }
     [[nodiscard]] const std::shared_ptr<home_entry>& entry() const noexcept { return entry_; }
     [[nodiscard]] log_stats stats() const noexcept;
     [[nodiscard]] std::optional<failure> failure_cause() const { return shared_.health.cause(); }

@@ -19,6 +19,9 @@ namespace caisson::uring {
 
 namespace {
 
+// What any_io_executor holds in place; a larger one would be allocated whenever it is copied.
+static_assert(sizeof(io::guarded_executor<net::io_context::executor_type>) <= 3 * sizeof(void*));
+
 std::shared_ptr<async::home_thread> reporting_thread(std::shared_ptr<spdlog::logger> logger) {
     return std::make_shared<async::home_thread>([logger = std::move(logger)] {
         if (logger) {

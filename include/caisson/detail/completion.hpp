@@ -48,7 +48,7 @@ protected:
 
 /// Base of one operation in flight. Owned by the library from initiation until `complete` or
 /// `abandon`, each of which frees the object before anything else happens. Both run on the home
-/// thread.
+/// thread, but for refusals where a second thread runs the home executor.
 template <class T>
 class completion : public operation_node {
 public:
