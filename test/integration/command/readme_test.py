@@ -15,7 +15,9 @@ def read(*parts):
 class Readme(unittest.TestCase):
     def test_the_example_is_the_compiled_one(self):
         blocks = re.findall(r"```cpp\n(.*?)```", read("README.md"), re.DOTALL)
-        self.assertEqual(blocks, [read("examples", "append_server.cpp")])
+        _, first, functions = read("examples", "append_server.cpp").partition("static net::awaitable<void> serve")
+        self.assertEqual("\n".join(blocks), first + functions)
+        self.assertLessEqual(blocks[0].count("\n"), 20)
 
     def test_links_lead_to_files(self):
         prose = re.sub(r"```.*?```", "", read("README.md"), flags=re.DOTALL)
