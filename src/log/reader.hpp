@@ -92,6 +92,7 @@ private:
         format::scan_event event);
     net::awaitable<detailed<std::optional<commit_batch>>> on_end_of_directory(
         format::scan_event event);
+    net::awaitable<detailed<std::optional<commit_batch>>> go_behind(failure found);
     net::awaitable<detailed<void>> find_place();
     net::awaitable<detailed<void>> find_commit();
     void go_to_first_commit();

@@ -11,6 +11,7 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -182,8 +183,35 @@ net::awaitable<detailed<no_batch>> reader_core::on_end_of_open_log(format::scan_
         has_place_ = false;
         co_return no_batch{};
     }
-    co_return std::move(damage_at(*cursor_, event))
-        .advise("the log says that this offset is durable");
+    failure found = damage_at(*cursor_, event).advise("the log says that this offset is durable");
+    co_return co_await go_behind(std::move(found));
+}
+
+/// Past damage that lies below `wanted_`: whoever asks for later records is not kept from those
+/// that are there. Otherwise what was `found` is reported. Only native commits are believed: no
+/// payload can fake one.
+net::awaitable<detailed<no_batch>> reader_core::go_behind(failure found) {
+    const format::segment_prefix& prefix = cursor_->prefix();
+    const log_offset expected = prefix.next;
+    if (wanted_ <= expected || !cursor_->is_native()) {
+        co_return found;
+    }
+    const std::uint64_t from_bytes =
+        std::max(prefix.end_position_bytes, format::layout::segment_header::size_bytes);
+    auto searched =
+        co_await cursor_->search(from_bytes, expected, segment_cursor::search_goal::first_commit);
+    if (!searched) {
+        co_return searched.error();
+    }
+    const auto& later = searched.value().found;
+    if (!later || later->begin <= expected || later->begin > wanted_) {
+        co_return found;  // one that begins where it should was refused for what it follows
+    }
+    commit_link link;
+    link.expected = later->begin;
+    co_await cursor_->settle();
+    cursor_->jump(later->position_bytes, link);
+    co_return no_batch{};
 }
 
 net::awaitable<detailed<no_batch>> reader_core::on_end_of_directory(format::scan_event event) {
@@ -194,7 +222,7 @@ net::awaitable<detailed<no_batch>> reader_core::on_end_of_directory(format::scan
     end_verdict& verdict = judged.value();
     switch (verdict.kind) {
     case end_kind::commit: co_return take(verdict.event);
-    case end_kind::damaged: co_return *verdict.found;
+    case end_kind::damaged: co_return co_await go_behind(std::move(*verdict.found));
     case end_kind::next_segment: {
         auto moved = co_await move_to(*verdict.next);
         if (!moved) {

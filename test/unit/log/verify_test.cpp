@@ -41,7 +41,8 @@ TEST_CASE("a log that was closed is clean", "[log][verify]") {
 }
 
 // The report must be `damaged`, name the file and a place not behind the byte, and count every
-// commit but the one that was hurt. The reader must deliver all records before it.
+// commit but the one that was hurt. The reader must deliver all records before it, and another one
+// all records behind it.
 void expect_reported(const log_builder& log, const built_segment& segment, std::uint64_t at) {
     std::uint64_t commits = 0;
     for (const built_segment& each : log.segments()) {
@@ -70,6 +71,13 @@ void expect_reported(const log_builder& log, const built_segment& segment, std::
         CHECK(got.payloads ==
               std::vector<std::string>(
                   all.begin(), all.begin() + static_cast<std::ptrdiff_t>(hurt->begin.value())));
+        const log_offset behind = hurt->end;
+        if (behind < log.next()) {
+            const read_outcome rest = machine.read_from(machine.open(), behind);
+            CHECK_FALSE(rest.error);
+            CHECK(rest.payloads == test::from(all, behind.value()));
+            CHECK(machine.read_from(machine.open(), hurt->begin).error == condition::corrupt);
+        }
     }
 }
 
