@@ -109,8 +109,9 @@ exit_code bench_read(bench_options options) {
         scratch.emplace(std::move(made).value());
         options.numjobs = 1;
         options.size_bytes = options.size_bytes == 0 ? replay_size_bytes : options.size_bytes;
-        options.runtime = std::chrono::hours{1};  // the size ends it
-        const auto written = run_append_jobs(options, scratch->path());
+        bench_options writing = options;
+        writing.runtime = std::chrono::hours{1};  // the size ends it
+        const auto written = run_append_jobs(writing, scratch->path());
         if (!written) {
             return give_up(written.error());
         }
@@ -120,7 +121,7 @@ exit_code bench_read(bench_options options) {
     if (!disk) {
         return give_up(disk.error());
     }
-    const auto memory = run_memory_replay(options.log_directory);
+    const auto memory = run_memory_replay(options.log_directory, options.runtime);
     if (!memory) {
         return give_up(memory.error());
     }
@@ -183,7 +184,8 @@ void add_job_options(CLI::App& verb, bench_options& options) {
                       "Appends in flight: coroutines that append in a loop [64]", {1, 1U << 20});
     add_number_option(verb, "--numjobs", options.numjobs,
                       "Engines, each on a thread and with a log of its own [1]", {1, 256});
-    add_duration_option(verb, "--runtime", options.runtime, "How long to append [3s]");
+    add_duration_option(verb, "--runtime", options.runtime,
+                        "How long to append, to write, or to replay from memory [3s]");
     add_size_option(verb, "--size", options.size_bytes,
                     "Stop after so many payload bytes [no limit; read: 256M]");
     add_segment_size_option(verb, options.segment_size_bytes);
@@ -222,7 +224,7 @@ constexpr job_option job_options[] = {
     {"--bs", "append|read|bare"},
     {"--iodepth", "append|read"},
     {"--numjobs", "append"},
-    {"--runtime", "append|bare"},
+    {"--runtime", "append|read|bare"},
     {"--size", "append|read|bare"},
     {"--segment-size", "append|read"},
     {"--own-thread", "append|read"},
@@ -295,7 +297,7 @@ Examples:
   caisson bench --directory=/var/tmp --iodepth=1 --pairs=5
   caisson bench --directory=/var/tmp --bs=16K --pairs=5 \
                 --baseline-bs=256K --baseline-iodepth=4
-  caisson bench --rw=read --directory=/var/tmp --size=1G --output-format=json
+  caisson bench --rw=read --directory=/var/tmp --size=1G --runtime=1s
   caisson bench --rw=open --directory=/var/tmp --segments=10,10000)"},
                  [options] { return bench(*options); });
     add_job_options(verb, *options);

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,9 +66,12 @@ struct bare_figures {
     std::string flags;  ///< what the ring got
 };
 
-/// A new empty directory below another one; it and everything in it goes with the object, unless
-/// told to stay.
+/// A new empty directory below another one; it and everything in it goes with the object, or with
+/// the process when SIGINT or SIGTERM ends that, unless told to stay. One at a time; made before
+/// any other thread is started.
 class scratch_directory {
+    class signal_watch;
+
 public:
     /// Errors: of mkdtemp(3).
     static detailed<scratch_directory> create(const std::string& below, bool keep);
@@ -78,10 +82,11 @@ public:
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:
-    scratch_directory(std::string path, bool keep) : path_(std::move(path)), keep_(keep) {}
+    scratch_directory(std::string path, bool keep);
 
     std::string path_;  ///< empty: moved away
     bool keep_;
+    std::unique_ptr<signal_watch> watch_;  ///< none if the directory is to stay
 };
 
 /// CPU time, user and system, that the process has used.

@@ -181,7 +181,8 @@ detailed<replay_figures> run_replay(const std::string& directory) {
     return job.figures;
 }
 
-detailed<memory_figures> run_memory_replay(const std::string& directory) {
+detailed<memory_figures> run_memory_replay(const std::string& directory,
+                                           std::chrono::nanoseconds runtime) {
     view_job job(directory);
     job.is_replayed = false;
     if (const std::optional<failure> problem = job.run()) {
@@ -200,7 +201,7 @@ detailed<memory_figures> run_memory_replay(const std::string& directory) {
     std::vector<clock::duration> passes;
     const auto begin = clock::now();
     // At least three passes: the first also faults the pages in.
-    while (passes.size() < 3 || clock::now() - begin < std::chrono::seconds{1}) {
+    while (passes.size() < 3 || clock::now() - begin < runtime) {
         const auto before = clock::now();
         const auto bytes = verify_in_memory(segments, job.facts);
         if (!bytes) {

@@ -34,7 +34,8 @@ struct memory_figures {
 [[nodiscard]] detailed<replay_figures> run_replay(const std::string& directory);
 
 /// Loads the log's segments and decodes and verifies them from memory, again and again for at least
-/// a second, on one core: checksums, chain, trailers, record lengths.
-[[nodiscard]] detailed<memory_figures> run_memory_replay(const std::string& directory);
+/// `runtime`, on one core: checksums, chain, trailers, record lengths.
+[[nodiscard]] detailed<memory_figures> run_memory_replay(const std::string& directory,
+                                                         std::chrono::nanoseconds runtime);
 
 }  // namespace caisson::tools

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
+import time
 
-from command_case import CommandCase, ERROR, OK, run_tests
+from command_case import CAISSON, CommandCase, ERROR, OK, run_tests
 
 
 class Bench(CommandCase):
@@ -50,7 +53,8 @@ class Bench(CommandCase):
         self.assertGreater(document["jobs"][0]["write"]["total_ios"], 0)
 
     def test_replay_verifies_what_was_written(self):
-        document = self.bench("--rw", "read", "--size", "4M", "--bs", "1000")
+        document = self.bench("--rw", "read", "--size", "4M", "--bs", "1000", "--iodepth", "32", "--runtime", "50ms",
+                              "--segment-size", "1M")
         self.assertEqual(document["caisson"]["payload_bytes"], document["caisson"]["records"] * 1000)
         self.assertEqual(document["caisson"]["memory_bytes"], document["jobs"][0]["read"]["io_bytes"])
         self.assertGreater(document["caisson"]["memory_bw_bytes"], 0)
@@ -70,6 +74,22 @@ class Bench(CommandCase):
         self.bench("--runtime", "50ms", "--baseline")
         self.assertEqual(os.listdir(self.scratch), [])
 
+    def test_nothing_is_left_behind_by_a_signal(self):
+        for kind in ("append", "open"):
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                with self.subTest(kind=kind, signal_number=signal_number):
+                    arguments = ("--runtime", "60s") if kind == "append" else ("--segments", "100000")
+                    command = [CAISSON, "bench", "--directory", self.scratch, "--rw", kind, *arguments]
+                    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                    self.addCleanup(running.communicate)
+                    self.addCleanup(running.kill)
+                    deadline = time.monotonic() + 20
+                    while not any(files for _, _, files in os.walk(self.scratch)) and time.monotonic() < deadline:
+                        time.sleep(0.01)
+                    running.send_signal(signal_number)
+                    self.assertEqual(running.wait(timeout=20), -signal_number)
+                    self.assertEqual(os.listdir(self.scratch), [])
+
     def test_the_bare_loop_alone_reports_with_the_keys_of_fio(self):
         document = self.bench("--rw", "bare", "--runtime", "100ms", "--baseline-bs", "8K", "--baseline-iodepth", "2")
         write = document["jobs"][0]["write"]
@@ -81,7 +101,7 @@ class Bench(CommandCase):
             (("--runtime", "50ms", "--bs", "1K", "--iodepth", "2"), ("append: bs=1024", "ours: ", "p50", "p99.9")),
             (("--runtime", "50ms", "--pairs", "2"), ("bare: ", "median")),
             (("--rw", "bare", "--runtime", "50ms"), ("bare io_uring loop", "O_DIRECT")),
-            (("--rw", "read", "--size", "1M"), ("disk", "memory")),
+            (("--rw", "read", "--size", "1M", "--runtime", "50ms"), ("disk", "memory")),
             (("--rw", "open", "--segments", "2,3"), ("2 ", "3 ")),
         ):
             with self.subTest(arguments=arguments):
@@ -93,7 +113,7 @@ class Bench(CommandCase):
     def test_a_log_of_somebody_elses_is_replayed_and_stays_as_it_is(self):
         self.append(b"".join(b"%d\n" % i for i in range(1000)), "--quiet")
         before = self.contents()
-        document = self.bench("--rw", "read", "--log", self.log)
+        document = self.bench("--rw", "read", "--log", self.log, "--runtime", "50ms")
         self.assertEqual(document["caisson"]["records"], 1000)
         self.assertEqual(self.contents(), before)
 
@@ -105,7 +125,7 @@ class Bench(CommandCase):
             (("--rw", "bare", "--segments", "5"), ("--segments", "--rw=open")),
             (("--rw", "read", "--baseline-bs", "4K"), ("--baseline-bs", "--rw=append")),
             (("--rw", "open", "--runtime", "5", "--bs", "4K"), ("--rw=append",)),
-            (("--rw", "read", "--runtime", "5"), ("--runtime", "--rw=append|bare")),
+            (("--rw", "open", "--runtime", "5"), ("--runtime", "--rw=append|read|bare")),
             (("--rw", "read", "--numjobs", "2"), ("--numjobs", "--rw=append")),
             (("--rw", "open", "--size", "1M"), ("--size", "--rw=append|read|bare")),
             (("--rw", "open", "--segment-size", "1M"), ("--segment-size", "--rw=append|read")),
@@ -128,7 +148,8 @@ class Bench(CommandCase):
     def test_what_a_job_does_look_at_is_taken(self):
         for arguments in (
             ("--runtime", "20ms", "--size", "1M", "--baseline", "--baseline-bs", "8K", "--baseline-iodepth", "2"),
-            ("--rw", "read", "--size", "1M", "--bs", "1K", "--iodepth", "8", "--segment-size", "256K", "--own-thread"),
+            ("--rw", "read", "--size", "1M", "--runtime", "50ms", "--bs", "1K", "--iodepth", "8", "--segment-size", "256K",
+             "--own-thread"),
             ("--rw", "bare", "--runtime", "20ms", "--size", "1M", "--bs", "5000"),
         ):
             with self.subTest(arguments=arguments):
