@@ -26,6 +26,20 @@ class Readme(unittest.TestCase):
         for link in links:
             self.assertTrue(os.path.exists(os.path.join(ROOT, link)), link)
 
+    def test_the_defects_of_the_reference_are_where_the_page_says(self):
+        page = read("docs", "reliability.md").partition("## Defects of the reference")[2]
+        rows = re.findall(r"^\| (D\d+) \|.*\| ([^|]+) \|$", page, re.MULTILINE)
+        elsewhere = re.findall(r"\bD\d+\b", page.rpartition("|\n")[2])
+        self.assertEqual(sorted({name for name, _ in rows} | set(elsewhere)), sorted("D%d" % k for k in range(1, 32)))
+        folders = {"integration": "integration/engine", "command": "integration/command"}
+        for defect, places in rows:
+            for place in places.split(", "):
+                folder, _, name = place.rpartition("/") if "/" in place else place.partition(" ")
+                directory = os.path.join(ROOT, "test", folders.get(folder, "unit/" + folder))
+                [file] = [each for each in os.listdir(directory) if os.path.splitext(each)[0] == name]
+                named = r"\b%s\b|test_%s_" % (defect, defect.lower())
+                self.assertRegex(read(directory, file), named, place)
+
     def test_the_page_on_reliability_names_every_planted_bug(self):
         names = re.findall(r'\{"(\w+)", planted_bug::', read("src", "base", "planted_names.hpp"))
         listed = re.findall(r"^\| `(\w+)` \|", read("docs", "reliability.md").partition("## Planted bugs")[2], re.MULTILINE)

@@ -250,6 +250,8 @@ TEST_CASE("D7: a purged log with a header-only segment goes on at its own offset
     REQUIRE(opened.is_open());
     CHECK(opened.log->begin == log_offset{1000});
     CHECK(opened.log->end == log_offset{1000});
+    CHECK(rig.has("00000000000000001000.stdb.log"));
+    CHECK_FALSE(rig.has("00000000000000000000.stdb.log"));
 }
 
 TEST_CASE("a foreign log is refused for appending and not touched", "[log][directory]") {

@@ -14,6 +14,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 
+#include <catch2/catch_test_macros.hpp>
+
 #include <exception>
 #include <memory>
 #include <optional>
@@ -48,6 +50,15 @@ struct read_outcome {
     log_offset end;
     error_code error;  ///< none: the readable end was reached
     std::optional<failure> cause;
+};
+
+/// Every name and byte, on the medium and on its way there.
+struct disk_state {
+    explicit disk_state(const sim::disk_image& of)
+        : durable_hash(of.durable_hash()), changes_unsynced(of.changes_unsynced()) {}
+    bool operator==(const disk_state&) const = default;
+    std::uint64_t durable_hash;
+    std::uint64_t changes_unsynced;
 };
 
 class reading_world {
@@ -121,16 +132,23 @@ public:
             }
         }
     }
+    /// Changes nothing on the disk, whatever it finds.
     read_outcome read_from(const log_view& view, log_offset from,
                            const reader_options& options = {}) {
+        const disk_state before(disk());
         log_reader reader = view.reader(from, options);
-        return read_on(reader);
+        read_outcome outcome = read_on(reader);
+        CHECK(disk_state(disk()) == before);
+        return outcome;
     }
 
+    /// Changes nothing on the disk, whatever it finds.
     verify_report verify(const verify_options& options = {}, const std::string& path = log_path) {
+        const disk_state before(disk());
         log_view view = open(path);
         auto report = finish<verify_report>(
             [&](auto token) { view.async_verify(options, std::move(token)); });
+        CHECK(disk_state(disk()) == before);
         return std::move(*report).value();
     }
 
