@@ -7,7 +7,10 @@
 #include "support/log_builder.hpp"
 #include "unit/engine/engine_world.hpp"
 
+#include "base/crc32c.hpp"
+#include "base/endian.hpp"
 #include "base/units.hpp"
+#include "format/layout.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -22,6 +25,7 @@ using namespace caisson::literals;
 
 constexpr std::uint64_t commits_before = 2;  // in the first segment; never hurt
 constexpr std::uint64_t commits_in_question = 4;
+constexpr std::uint64_t epoch = 5;
 
 enum class stop : std::uint8_t {
     running,            ///< the process or the machine died
@@ -39,7 +43,17 @@ enum class harm : std::uint8_t {
     zeroed_to_the_end,
     cut_off,
     unreadable,
+    // The segment's header.
+    header_flipped,
+    header_newer,  ///< a version that nobody here knows
+    header_cut_off,
+    // A whole commit in its place that nobody wrote there: right checksum, another record.
+    of_another_log,
+    unchained,
+    of_lower_epoch,
+    of_newer_trailer,
 };
+constexpr int harms = static_cast<int>(harm::of_newer_trailer) + 1;
 enum class behind : std::uint8_t { nothing, zeros, garbage };
 
 struct scene {
@@ -58,8 +72,14 @@ struct scene {
     }
     /// Nothing behind the hurt commit is left.
     [[nodiscard]] bool takes_the_rest() const {
-        return kind == harm::zeroed_to_the_end || kind == harm::cut_off;
+        return kind == harm::zeroed_to_the_end || kind == harm::cut_off ||
+               kind == harm::header_cut_off;
     }
+    [[nodiscard]] bool is_of_header() const {
+        return kind == harm::header_flipped || kind == harm::header_newer ||
+               kind == harm::header_cut_off;
+    }
+    [[nodiscard]] bool is_forged() const { return kind >= harm::of_another_log; }
     [[nodiscard]] log_offset hurt_begin() const { return log_offset{commits_before + hurt}; }
     [[nodiscard]] log_offset acknowledged_end() const {
         return log_offset{commits_before + acknowledged + (has_successor() ? 1u : 0u)};
@@ -71,6 +91,10 @@ struct scene {
         }
         if (is_known && acknowledged_end() > hurt_begin()) {
             return true;
+        }
+        if (is_of_header()) {
+            // Its commits are there, or STATE names a segment that is shorter than its header.
+            return !takes_the_rest() || tail == behind::nothing;
         }
         const std::uint64_t last = commits_in_question - 1;
         return !takes_the_rest() && last > hurt &&
@@ -93,8 +117,11 @@ struct scene {
 void for_every_damage(const scene& base, const std::function<void(const scene&)>& visit) {
     scene each = base;
     for (each.hurt = 0; each.hurt <= commits_in_question; ++each.hurt) {
-        for (int kind = 0; kind <= static_cast<int>(harm::unreadable); ++kind) {
+        for (int kind = 0; kind < harms; ++kind) {
             each.kind = static_cast<harm>(kind);
+            if (each.is_of_header() && each.hurt > 0) {
+                continue;
+            }
             for (int tail = 0; tail < 3; ++tail) {
                 each.tail = static_cast<behind>(tail);
                 for (const bool is_known : {false, true}) {
@@ -130,14 +157,37 @@ void for_every_scene(const std::function<void(const scene&)>& visit) {
     }
 }
 
-std::string record_at(std::uint64_t offset) {
-    return std::string(40 + offset * 7, static_cast<char>('a' + offset));
+std::string record_at(std::uint64_t offset, char first = 'a') {
+    return std::string(40 + offset * 7, static_cast<char>(first + static_cast<int>(offset)));
+}
+
+/// As long as the commit in question of the scene, and wrong in the scene's way.
+std::vector<std::byte> forged_commit(const scene& in, std::uint32_t previous_crc) {
+    const std::uint64_t log_id =
+        log_builder::default_log_id + (in.kind == harm::of_another_log ? 1u : 0u);
+    log_builder other(log_id, in.hurt_begin());
+    other.set_durable_end(in.trailer_of(in.hurt))
+        .set_epoch(in.kind == harm::of_lower_epoch ? epoch - 1 : epoch)
+        .set_previous_crc(in.kind == harm::unchained ? ~previous_crc : previous_crc)
+        .commit({record_at(in.hurt_begin().value(), 'A')});
+    const built_commit& made = other.last();
+    const auto begin =
+        other.newest().bytes.begin() + static_cast<std::ptrdiff_t>(made.position_bytes);
+    std::vector<std::byte> bytes(begin, begin + static_cast<std::ptrdiff_t>(made.size_bytes));
+    if (in.kind == harm::of_newer_trailer) {
+        const std::size_t checksum_at = bytes.size() - format::layout::checksum_bytes;
+        bytes[checksum_at - format::layout::native::trailer_bytes] =
+            std::byte{format::layout::native::trailer_version + 1};
+        store_le(bytes.data() + checksum_at, crc32c(std::span(bytes).first(checksum_at)));
+    }
+    return bytes;
 }
 
 /// The log of a scene on a disk, and what the oracle was told of it.
 class stage {
 public:
     explicit stage(const scene& played) : scene_(played) {
+        log_.set_epoch(epoch);
         for (std::uint64_t k = 0; k < commits_before; ++k) {
             log_.commit({record_at(k)});
         }
@@ -215,6 +265,21 @@ private:
         case harm::zeroed_to_the_end: std::fill(at(0), bytes.end(), std::byte{0}); break;
         case harm::cut_off: bytes.erase(at(0), bytes.end()); break;
         case harm::unreadable: break;
+        case harm::header_flipped: bytes[2] ^= std::byte{0x40}; break;
+        case harm::header_newer:
+            bytes[format::layout::segment_header::version_at] = std::byte{9};
+            break;
+        case harm::header_cut_off: bytes.resize(4); break;
+        case harm::of_another_log:
+        case harm::unchained:
+        case harm::of_lower_epoch:
+        case harm::of_newer_trailer: {
+            const std::uint32_t before = scene_.hurt > 0
+                                             ? segment().commits[scene_.hurt - 1].crc
+                                             : log_.segments()[0].commits[commits_before - 1].crc;
+            std::ranges::copy(forged_commit(scene_, before), at(0));
+            break;
+        }
         }
     }
     // Behind a segment that has a successor, or was closed, is nothing: both cut it.
@@ -254,8 +319,9 @@ private:
             judge_.damaged(log_offset{commits_before}, log_.next(), true);
         } else if (is_acknowledged) {
             judge_.damaged(scene_.hurt_begin(), log_.next(), scene_.has_witness());
-        } else if (scene_.policy == torn_tail_policy::refuse) {
-            judge_.fault_happened();  // a torn write is the fault that this policy does not bear
+        } else if (scene_.is_forged() || scene_.policy == torn_tail_policy::refuse) {
+            // No crash forges; and a torn write is the fault that this policy does not bear.
+            judge_.fault_happened();
         }
     }
 
@@ -293,7 +359,7 @@ TEST_CASE("every damaged end of a log is met as the promise demands", "[simulati
         stage played(each);
         CHECK(played.judge() == "");
     });
-    CHECK(scenes == 5'328);
+    CHECK(scenes == 8'064);
 }
 
 }  // namespace
