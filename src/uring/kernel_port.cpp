@@ -118,6 +118,9 @@ private:
 
 int kernel_port::create(const kernel_port_options& options) {
     return agree_on_setup(options.entries, [&](const ring_setup& asked) {
+        if ((asked.flags & options.unknown_flags) != 0) {
+            return -EINVAL;
+        }
         io_uring_params params{};
         params.flags = asked.flags;
         params.cq_entries = asked.entries * options.cq_factor;

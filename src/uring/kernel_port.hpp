@@ -21,6 +21,9 @@ public:
     unsigned cq_factor = 4;        ///< completion queue entries per submission queue entry
     unsigned file_slots = 16'384;  ///< cut to RLIMIT_NOFILE
     unsigned buffer_slots = 64;    ///< 0: register no memory
+    /// IORING_SETUP_ bits that the kernel is taken not to know, so that a test does real I/O on the
+    /// rings of older ones
+    unsigned unknown_flags = 0;
 };
 
 /// Creates a disabled ring: whichever thread calls `enable` owns it.

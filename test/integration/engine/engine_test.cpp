@@ -1,7 +1,11 @@
 // The engine through io_uring on the temporary directory's file system: both homes, from one thread
 // and from many.
 
+#include "engine/engine_core.hpp"
+#include "engine/home.hpp"
+#include "support/granting_kernel.hpp"
 #include "support/temp_directory.hpp"
+#include "uring/real_world.hpp"
 
 #include <caisson/engine.hpp>
 
@@ -86,6 +90,24 @@ TEST_CASE("a log written on the caller's io_context is there after reopening", "
             rethrow);
         context.restart();
         context.run();
+    }
+}
+
+TEST_CASE("an engine lives on the ring of every kernel, on its own thread", "[engine][uring]") {
+    const auto kernel = GENERATE(from_range(test::every_kernel()));
+    CAPTURE(kernel);
+    const test::temp_directory where;
+    for (std::uint64_t round = 0; round < 2; ++round) {
+        auto home = engine_detail::make_thread_home(
+            [&](net::io_context& context) -> detailed<std::unique_ptr<uring::real_world>> {
+                return uring::real_world::create_on(context, test::make_port_of(kernel));
+            });
+        REQUIRE(home);
+        engine mine = engine_detail::engine_core::make(std::move(home).value(), engine_options());
+        net::io_context context(1);
+        net::co_spawn(context, whole_life(mine, where.log(), round * 500), rethrow);
+        context.run();
+        REQUIRE(mine.async_close(net::use_future).get());
     }
 }
 

@@ -3,6 +3,7 @@
 // that remembers its outcome, and a world to run it in.
 
 #include "base/aligned_buffer.hpp"
+#include "support/granting_kernel.hpp"
 #include "support/remembering_operation.hpp"
 #include "uring/real_world.hpp"
 
@@ -18,6 +19,9 @@
 
 namespace caisson::uring::test {
 
+using caisson::test::every_kernel;
+using caisson::test::granting_kernel;
+using caisson::test::make_port_of;
 using caisson::test::remembering_operation;
 
 /// A directory that goes with the test.
@@ -51,6 +55,8 @@ public:
         }
         real = std::move(created.value());
     }
+    explicit world(const granting_kernel& kernel)
+        : real(real_world::create_on(home, make_port_of(kernel))) {}
 
     template <class Start>
     std::int64_t run(Start start) {

@@ -73,8 +73,10 @@ TEST_CASE("whoever deletes the lock's file defeats the lock: the next owner make
 TEST_CASE("an open file in the ring keeps its lock after every descriptor is closed",
           "[uring][lock]") {
     // What keeps a killed owner's lock alive until its writes have landed: the ring's reference.
+    const auto kernel = GENERATE(from_range(every_kernel()));
+    CAPTURE(kernel);
     temporary_directory place;
-    auto w = std::make_unique<world>();
+    auto w = std::make_unique<world>(kernel);
     auto root = w->open_root(place.path());
     std::unique_ptr<io::directory_lock> lock;
     REQUIRE(w->lock(*root, "LOCK", lock) == 0);
@@ -99,6 +101,8 @@ TEST_CASE("an open file in the ring keeps its lock after every descriptor is clo
 
 TEST_CASE("a killed owner's lock is held while it lives and free soon after",
           "[uring][lock][process]") {
+    const auto kernel = GENERATE(from_range(every_kernel()));
+    CAPTURE(kernel);
     temporary_directory place;
     int ready[2];
     REQUIRE(::pipe(ready) == 0);
@@ -108,14 +112,14 @@ TEST_CASE("a killed owner's lock is held while it lives and free soon after",
         // Only plain calls of the world here: a failed check of the test framework must not run on
         // in the child.
         net::io_context home{1};
-        auto created = real_world::create(home);
+        auto created = real_world::create_on(home, make_port_of(kernel));
         std::unique_ptr<io::directory> root;
         std::unique_ptr<io::file> file;
         std::unique_ptr<io::directory_lock> lock;
         remembering_operation opened;
         remembering_operation locked;
         remembering_operation made;
-        io::disk& disk = created.value()->environment().disk;
+        io::disk& disk = created->environment().disk;
         disk.start_open_root(opened, place.path().string(), io::root_mode::existing, root);
         home.run();
         root->start_lock(locked, "LOCK", lock);
