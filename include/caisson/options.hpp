@@ -36,7 +36,7 @@ public:
     std::uint64_t cut_position_bytes = 0;  ///< where the cut was made
     /// where a copy of them is kept, below the log's directory; empty: none
     std::string lost_file;
-    /// how far the log's last timestamp lies ahead of the wall clock
+    /// how far the log's last timestamp lies ahead of the wall clock, which is also logged
     std::uint64_t clock_ahead_us = 0;
 };
 

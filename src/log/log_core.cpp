@@ -31,6 +31,13 @@ log_core::log_core(std::shared_ptr<async::home_gate> gate, std::shared_ptr<home_
     shared_.counters.begin = recovered_.begin.value();
     shared_.counters.segments = recovered_.segments.size();
     shared_.counters.clock_ahead_us = recovered_.report.clock_ahead_us;
+    if (recovered_.report.clock_ahead_us > 0 && shared_.world.logger) {
+        shared_.world.logger->warn("{}: the timestamp of the last commit lies {:.6f} s ahead of "
+                                   "the wall clock: new commits "
+                                   "keep it until the clock has caught up",
+                                   shared_.path,
+                                   static_cast<double>(recovered_.report.clock_ahead_us) / 1e6);
+    }
     shared_.options.report = nullptr;  // the caller's, and his again once open has completed
     appender_ = std::make_unique<appender>(shared_, recovered_, &log_core::on_durable, this);
     shared_.health.set_listener(&log_core::on_poisoned, this);

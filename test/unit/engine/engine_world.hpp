@@ -102,9 +102,24 @@ public:
         }
     }
 
+    /// Every commit of the log that is durable now.
+    std::vector<commit_facts> read_commits(log& from) {
+        std::vector<commit_facts> commits;
+        log_reader reader = from.reader(from.begin());
+        for (;;) {
+            const auto next = start_read(reader);
+            if (!finish(next) || !next->value() || next->value().value().empty()) {
+                return commits;
+            }
+            commits.push_back(next->value().value().facts());
+        }
+    }
+
     [[nodiscard]] engine& server() { return *engine_; }
     void destroy_engine() { engine_.reset(); }
-    void start_engine() { engine_.emplace(engine::on(world)); }
+    void start_engine(const engine_options& options = {}) {
+        engine_.emplace(engine::on(world, options));
+    }
     /// Whether somebody has the log's directory. Only at rest.
     [[nodiscard]] bool is_locked() {
         if (!world.lock_from_outside(log_path + "/LOCK")) {
