@@ -63,12 +63,13 @@ protected:
 ///
 /// Home: either the caller's io_context, which exactly one thread runs (fastest: no hop), or a
 ///     thread of the engine's own, for servers whose io_context runs on many. State is touched only
-///     there. The first thread that runs something of the engine is its home, for good. When
-///     another one is found running the io_context, operations that arrive from then on fail with
-///     errc::home_on_two_threads, also async_close; what was accepted before ends on the home
-///     thread or can be cancelled, as long as that thread runs the io_context (if it has left,
-///     run() of the others returns after stop() only). The logs stay locked until the process
-///     ends.
+///     there. The first thread that runs something of the engine is its home, for good: run() may
+///     return on it and be called there again (after restart()) any number of times; a thread that
+///     has ended has no heir. When another one is found running the io_context, operations that
+///     arrive from then on fail with errc::home_on_two_threads, also async_close; what was accepted
+///     before ends on the home thread or can be cancelled, as long as that thread runs the
+///     io_context (if it has left, run() of the others returns after stop() only). The logs stay
+///     locked until the process ends.
 /// Lifetime: async_close first; the io_context outlives the engine. Destroyed without async_close
 ///     the engine closes in the background, which needs the io_context to run on (with a thread of
 ///     its own the destructor waits for it a short while), and logs it. What the kernel still owns

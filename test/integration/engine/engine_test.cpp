@@ -128,6 +128,60 @@ TEST_CASE("io_context::run returns when no operation is pending although a log i
     CHECK(is_closed);
 }
 
+TEST_CASE("run may return with nothing in flight and the same thread run the home again, and again",
+          "[engine][uring][threads]") {
+    // As a host does that pauses its loop. Idle, the log is no work of the io_context; the ring
+    // stays enabled for the thread. Meanwhile other threads may start things: they wait.
+    const test::temp_directory where;
+    net::io_context context(1);
+    engine mine = std::move(engine::on(context)).value();
+    const auto run_home = [&] {
+        context.restart();
+        context.run();
+    };
+    auto opening = mine.async_open(where.log(), log_options(), net::use_future);
+    run_home();
+    log target = opening.get().value();
+    constexpr std::uint64_t rounds = 20;
+    for (std::uint64_t round = 0; round < rounds; ++round) {
+        const std::string record = record_of(round);
+        std::future<result<append_receipt>> elsewhere;
+        std::thread([&] {
+            elsewhere = target.async_append(net::buffer(record), net::use_future);
+        }).join();
+        auto here = target.async_append(net::buffer(record), net::use_future);
+        CHECK(context.stopped());
+        run_home();
+        REQUIRE(elsewhere.get());
+        REQUIRE(here.get());
+        CHECK(target.durable_end() == log_offset{2 * (round + 1)});
+    }
+    auto counting = net::co_spawn(context, count_records(target), net::use_future);
+    run_home();
+    CHECK(counting.get() == 2 * rounds);
+    auto closing = mine.async_close(net::use_future);
+    run_home();
+    CHECK(closing.get());
+}
+
+TEST_CASE("a home whose thread has ended is not taken over by the next one",
+          "[engine][uring][threads]") {
+    const test::temp_directory where;
+    net::io_context context(1);
+    engine mine = std::move(engine::on(context)).value();
+    log target;
+    std::thread([&] {
+        auto opening = mine.async_open(where.log(), log_options(), net::use_future);
+        context.run();
+        target = opening.get().value();
+    }).join();
+    const std::string record = "a record";
+    auto refused = target.async_append(net::buffer(record), net::use_future);
+    context.restart();
+    context.run();  // returns: a refused operation is no work
+    CHECK(refused.get().error() == errc::home_on_two_threads);
+}
+
 TEST_CASE("an engine with a thread of its own serves appends of many threads",
           "[engine][uring][threads]") {
     const test::temp_directory where;
