@@ -104,7 +104,8 @@ net::awaitable<exit_code> cat(const cat_options& options, engine& machine) {
         print_error("cat", "standard output: " + failed.message());
         outcome = exit_code::error;
     }
-    co_return outcome;
+    // One line on standard error: what has failed outright says enough.
+    co_return outcome == exit_code::ok ? finish_reading("cat", view.value(), outcome) : outcome;
 }
 
 }  // namespace

@@ -213,7 +213,7 @@ net::awaitable<exit_code> dump(const dump_options& options, engine& machine) {
     if (!walked) {
         co_return fail("dump", options.directory, walked.error());
     }
-    co_return lines.outcome();
+    co_return finish_reading("dump", view.value(), lines.outcome());
 }
 
 }  // namespace

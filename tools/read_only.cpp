@@ -39,8 +39,15 @@ exit_code check_range(std::string_view verb, const std::string& directory,
     if (is_behind_damage) {
         text += " and is damaged behind that; 'caisson verify' names the place";
     }
+    // Or it held the offset, and nobody can tell.
+    const std::optional<failure>& problem = view.facts().state_problem;
+    if (problem) {
+        text += "; " + problem->message();
+    }
     print_error(verb, text);
-    return is_behind_damage ? exit_code::damage : exit_code::error;
+    return is_behind_damage ? exit_code::damage
+           : problem        ? to_exit_code(problem->code())
+                            : exit_code::error;
 }
 
 net::awaitable<result<log_view>> open_view(std::string_view verb, std::string directory,
@@ -51,6 +58,15 @@ net::awaitable<result<log_view>> open_view(std::string_view verb, std::string di
         fail(verb, directory, view.error(), found.refused);
     }
     co_return view;
+}
+
+exit_code finish_reading(std::string_view verb, const log_view& view, exit_code outcome) {
+    const std::optional<failure>& problem = view.facts().state_problem;
+    if (!problem) {
+        return outcome;
+    }
+    print_error(verb, problem->message());
+    return outcome == exit_code::damage ? outcome : to_exit_code(problem->code());
 }
 
 exit_code run_read_only(std::string_view verb, const session_work& work) {

@@ -52,6 +52,10 @@ exit_code check_range(std::string_view verb, const std::string& directory,
 net::awaitable<result<log_view>> open_view(std::string_view verb, std::string directory,
                                            engine& machine);
 
+/// What a verb that has printed what is readable exits with. Where STATE cannot vouch for the log's
+/// end that is said first, in one line on standard error.
+exit_code finish_reading(std::string_view verb, const log_view& view, exit_code outcome);
+
 /// run_session for a verb that has nothing to lose: a closed standard output ends the process by
 /// SIGPIPE, as it ends cat.
 exit_code run_read_only(std::string_view verb, const session_work& work);

@@ -147,7 +147,7 @@ net::awaitable<exit_code> stat(const stat_options& options, engine& machine) {
         print_error("stat", "standard output: " + failed.message());
         co_return exit_code::error;
     }
-    co_return exit_code::ok;
+    co_return finish_reading("stat", view.value(), exit_code::ok);
 }
 
 }  // namespace

@@ -66,6 +66,9 @@ struct view_facts {
     /// no STATE and no commit of ours: written by another program
     bool is_foreign = false;
     std::optional<state_facts> state;
+    /// STATE is missing from a log of ours, damaged, or newer than this build: what is readable may
+    /// end before what was acknowledged, and nothing here could tell. Whoever shows records says so
+    std::optional<failure> state_problem;
     /// from STATE, else from the first commit found; 0: foreign or empty
     std::uint64_t log_id = 0;
     std::uint8_t format_version = 1;  ///< of the newest segment's header

@@ -10,6 +10,7 @@
 #include "log/cursor.hpp"
 #include "log/directory.hpp"
 #include "log/recovery_plan.hpp"
+#include "log/recovery_refusal.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -21,6 +22,8 @@ namespace at = format::layout::state;
 
 /// A file that is not ours is not read further than this: our STATE ends with its second slot.
 constexpr std::size_t state_bytes_max = at::slot_1_position_bytes + at::slot_bytes;
+/// Beside a writer STATE may be met in the middle of a write more than once; hardly so often.
+constexpr int looks_max = 16;
 
 bool is_slot_byte(std::size_t position_bytes) noexcept {
     return position_bytes < at::slot_bytes || position_bytes >= at::slot_1_position_bytes;
@@ -67,6 +70,8 @@ directory_names sort_names(std::vector<io::directory_entry> entries) {
         const auto known = format::classify(entry.name);
         const bool is_file = entry.kind == io::entry_kind::file;
         using enum format::entry_role;
+        names.has_remains = names.has_remains || known.role == index ||
+                            known.role == spare_directory || known.role == lost_directory;
         if (known.role == segment && is_file) {
             names.segments.push_back(known.begin);
         } else if (known.role == index && is_file) {
@@ -130,22 +135,57 @@ net::awaitable<detailed<std::shared_ptr<directory_source>>> directory_source::op
         co_return root.error();
     }
     std::shared_ptr<directory_source> source(new directory_source(world, std::move(root.value())));
-    if (auto state = co_await source->read_state(); !state) {
-        co_return failure(state.error(), "STATE could not be read: " + state.error().message())
-            .in_file(path + "/" + std::string(format::state_name));
+    if (auto looked = co_await source->look(); !looked) {
+        co_return looked.error();
     }
-    if (auto listed = co_await source->refresh(); !listed) {
-        co_return failure(listed.error(),
-                          "the directory could not be listed: " + listed.error().message())
-            .in_file(path);
-    }
-    if (!source->state_.is_present && source->names_.segments.empty()) {
+    const directory_names& names = source->names_;
+    if (!source->state_.is_present && names.segments.empty()) {
+        if (names.has_remains) {
+            co_return describe_refusal(directory_verdict::refuse_state_missing, path, {});
+        }
         co_return failure(errc::log_not_found, "the directory holds no log").in_file(path);
     }
     if (auto found = co_await source->find_lineage(); !found) {
         co_return found.error();
     }
+    source->judge_what_counts();
     co_return source;
+}
+
+// A writer may be at work on STATE, or have made it between the looks: that none counts is what
+// two looks in a row show, with the same bytes.
+net::awaitable<detailed<void>> directory_source::look() {
+    std::optional<state_reading> before;
+    for (int look = 1; look <= looks_max; ++look) {
+        if (auto state = co_await read_state(); !state) {
+            co_return failure(state.error(), "STATE could not be read: " + state.error().message())
+                .in_file(path_of(*root_, format::state_name));
+        }
+        if (auto listed = co_await refresh(); !listed) {
+            co_return failure(listed.error(),
+                              "the directory could not be listed: " + listed.error().message())
+                .in_file(root_->path());
+        }
+        const bool is_nothing =
+            !state_.is_present && names_.segments.empty() && !names_.has_remains;
+        const bool is_same = before && before->is_present == state_.is_present &&
+                             before->content_crc == state_.content_crc;
+        if (state_.current || is_nothing || is_same) {
+            break;
+        }
+        before = state_;
+    }
+    co_return success();
+}
+
+void directory_source::judge_what_counts() {
+    if (state_.current || (!state_.is_present && !lineage_.native_from)) {
+        return;
+    }
+    state_problem_ = describe_reading_without_state(
+        state_.is_present
+            ? describe_bad_state(state_.problem, path_of(*root_, format::state_name))
+            : describe_refusal(directory_verdict::refuse_state_missing, root_->path(), {}));
 }
 
 net::awaitable<void> directory_source::close() {

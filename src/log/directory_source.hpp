@@ -44,14 +44,16 @@ struct directory_names {
     std::vector<log_offset> indexes;     ///< ascending
     std::vector<std::string> strangers;  ///< entries that belong to no log, sorted
     bool has_state = false;
+    bool has_remains = false;  ///< spare/, lost/ or an offset index: made only after STATE
 };
 
 class directory_source final : public read_source {
 public:
     /// Opens the directory and reads names and STATE.
     ///
-    /// Errors: errc::{log_not_found, not_a_directory}; of the system. A damaged or missing STATE is
-    ///         no error here.
+    /// Errors: errc::{log_not_found, not_a_directory, state_missing (and no segments either)}; of
+    ///         the system. A damaged STATE, or one that is missing beside segments, is no error
+    ///         here: state_problem() tells.
     static net::awaitable<detailed<std::shared_ptr<directory_source>>> open(io::environment& world,
                                                                             std::string path);
 
@@ -70,6 +72,11 @@ public:
 
     [[nodiscard]] const directory_names& names() const noexcept { return names_; }
     [[nodiscard]] const state_reading& state() const noexcept { return state_; }
+    /// Why STATE, when the directory was opened, could not vouch for the log's end. Nothing: it
+    /// could, or the log is another program's and never had one.
+    [[nodiscard]] const std::optional<failure>& state_problem() const noexcept {
+        return state_problem_;
+    }
     /// The id to hold a segment's commits against; nothing: it is raw.
     [[nodiscard]] std::optional<std::uint64_t> log_id_of(log_offset segment) const noexcept;
     /// The first segment that begins beyond `offset`, by the last listing.
@@ -83,11 +90,14 @@ private:
     void on_idle() noexcept override { closed_.notify_all(); }
     directory_source(io::environment& world, std::unique_ptr<io::directory> root) noexcept;
     net::awaitable<detailed<void>> find_lineage();
+    net::awaitable<detailed<void>> look();
+    void judge_what_counts();
 
     io::environment& world_;
     std::unique_ptr<io::directory> root_;
     directory_names names_;
     state_reading state_;
+    std::optional<failure> state_problem_;
     log_lineage lineage_;
     async::event closed_;
 };

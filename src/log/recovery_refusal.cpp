@@ -123,6 +123,26 @@ failure describe_refusal(directory_verdict verdict, const std::string& directory
     CAISSON_UNREACHABLE("not a refusal");
 }
 
+failure describe_bad_state(const error_code& why, const std::string& state_path) {
+    const bool is_newer = why == errc::unsupported_version;
+    return failure(why, is_newer ? "written by a newer version of this program"
+                                 : "neither slot of STATE is what was written")
+        .in_file(state_path)
+        .at_byte(0)
+        .advise(is_newer ? "open the log with the version that wrote it"
+                         : "nothing was changed; put a copy of STATE in place, this version "
+                           "cannot rebuild it");
+}
+
+failure describe_reading_without_state(const failure& refusal) {
+    return failure(refusal.code(),
+                   refusal.detail() +
+                       "; without what it says nobody can tell whether acknowledged records "
+                       "are missing at the end")
+        .in_file(refusal.file())
+        .advise(refusal.advice());
+}
+
 failure describe_refusal(segment_verdict verdict, const std::string& segment_path,
                          const segment_scan& scan, const segment_facts& facts) {
     const auto refuse = [&](error_code code, std::string detail, const char* advice) {

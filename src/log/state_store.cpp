@@ -9,6 +9,7 @@
 #include "io/await.hpp"
 #include "log/directory.hpp"
 #include "log/log_shared.hpp"
+#include "log/recovery_refusal.hpp"
 
 #include <array>
 #include <cstring>
@@ -84,14 +85,7 @@ net::awaitable<detailed<void>> state_store::read_slots() {
     }
     auto chosen = format::choose_state(slots[0], slots[1]);
     if (!chosen) {
-        const bool is_newer = chosen.error() == errc::unsupported_version;
-        co_return failure(chosen.error(), is_newer ? "written by a newer version of this program"
-                                                   : "neither slot of STATE is what was written")
-            .in_file(path_)
-            .at_byte(0)
-            .advise(is_newer ? "open the log with the version that wrote it"
-                             : "nothing was changed; put a copy of STATE in place, this version "
-                               "cannot rebuild it");
+        co_return describe_bad_state(chosen.error(), path_);
     }
     current_ = chosen.value().state;
     const unsigned other = 1 - format::state_slot_of(current_.generation);

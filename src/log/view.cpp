@@ -309,6 +309,7 @@ void view_core::take_state() {
     facts_.path = source_->directory().path();
     facts_.is_foreign = !reading.is_present && !lineage.native_from;
     facts_.log_id = lineage.log_id.value_or(0);
+    facts_.state_problem = source_->state_problem();
     if (!state) {
         return;
     }

@@ -309,6 +309,57 @@ class Files(CommandCase):
         self.assertEqual(self.contents(), before)
         self.assertEqual(self.caisson("cat", self.log).out, self.stored)
 
+    def expect_readers_to_name_state(self, code, advice):
+        """They show what is readable, and say that nobody can tell whether that is all."""
+        before = self.contents()
+        done = self.caisson("cat", self.log)
+        self.assertEqual(done.out, self.stored)
+        outcomes = [done] + [self.caisson(verb, self.log) for verb in ("dump", "stat")]
+        for done in outcomes:
+            self.expect_error(done, code, self.path("STATE"), "nobody can tell", "acknowledged", advice)
+            self.assertNotEqual(done.out, b"")
+        for verb in ("cat", "dump"):
+            beyond = self.caisson(verb, self.log, "--from", self.stored.count(b"\n") + 1)
+            self.expect_error(beyond, code, "out of range", self.path("STATE"), "nobody can tell")
+        self.assertEqual(self.contents(), before)
+
+    def shorten(self):
+        """Cuts the log behind its fifth commit; with STATE that is damage, without it nobody knows."""
+        self.log = os.path.join(self.scratch, "shortened")
+        for i in range(10):
+            self.append(b"record %d\n" % i)
+        lines = [json.loads(line) for line in self.caisson("dump", self.log, "--json").out.splitlines()]
+        commits = [line for line in lines if line["type"] == "commit"]
+        self.assertEqual(len(commits), 10)
+        os.truncate(self.path(self.segments()[0]), commits[5]["byte"])
+        self.stored = b"".join(b"record %d\n" % i for i in range(5))
+        self.expect_error(self.caisson("cat", self.log), DAMAGE, "STATE says that acknowledged records stood here")
+
+    def test_readers_do_not_silently_serve_less_without_state(self):
+        self.shorten()
+        os.unlink(self.path("STATE"))
+        self.expect_readers_to_name_state(DAMAGE, "copy")
+
+    def test_readers_do_not_silently_serve_less_with_both_slots_bad(self):
+        self.shorten()
+        for slot in (0, 65536):
+            self.flip("STATE", slot + 100)
+        self.expect_readers_to_name_state(DAMAGE, "copy")
+
+    def test_readers_do_not_silently_serve_less_with_a_newer_state(self):
+        self.shorten()
+        self.write_newer_state()
+        self.expect_readers_to_name_state(ERROR, "version that wrote it")
+
+    def test_a_log_of_which_only_remains_are_left_is_named_by_every_verb(self):
+        for name in self.segments() + ["STATE"]:
+            os.unlink(self.path(name))
+        self.assertTrue(os.path.isdir(self.path("spare")))
+        before = self.contents()
+        for verb in ("append",) + READING_VERBS:
+            self.expect_error(self.caisson(verb, self.log), DAMAGE, self.path("STATE"), "missing", "copy")
+        self.assertEqual(self.contents(), before)
+
     def test_one_torn_slot_of_state_does_no_harm(self):
         for position in (100, 65536 + 100):
             with self.subTest(position=position):

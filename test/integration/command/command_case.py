@@ -43,6 +43,15 @@ def forbid_system_calls(numbers, error=errno.EPERM):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
 def run_tests():
     """unittest.main, but no skipped test goes unnoticed."""
     program = unittest.main(module="__main__", exit=False)
@@ -172,6 +181,17 @@ class CommandCase(unittest.TestCase):
             byte = file.read(1)
             file.seek(position)
             file.write(bytes([byte[0] ^ 0x40]))
+
+    def write_newer_state(self):
+        """STATE as a newer version might leave it: right checksums, another version."""
+        for slot in (0, 65536):
+            with open(self.path("STATE"), "r+b") as file:
+                file.seek(slot)
+                content = bytearray(file.read(4096))
+                content[8:12] = struct.pack("<I", 2)
+                content[-4:] = struct.pack("<I", crc32c(content[:-4]))
+                file.seek(slot)
+                file.write(content)
 
     def contents(self, directory=None):
         """Every file below a directory with its bytes: to show that nothing was changed."""

@@ -315,6 +315,8 @@ TEST_CASE("a native log without STATE, and one with two bad slots, are named", "
     CHECK_FALSE(machine.open().facts().is_foreign);
     CHECK(machine.verify().findings.front().found.code() == errc::state_missing);
     CHECK(machine.read_from(machine.open(), log_offset{0}).payloads == log.records());
+    REQUIRE(machine.open().facts().state_problem);
+    CHECK(machine.open().facts().state_problem->code() == errc::state_missing);
 
     reading_world other;
     log.write_to(other.disk(), log_path, log.running_state());
@@ -324,6 +326,8 @@ TEST_CASE("a native log without STATE, and one with two bad slots, are named", "
     CHECK(report.verdict == verify_verdict::damaged);
     CHECK(report.findings.front().found.code() == errc::state_damaged);
     CHECK(report.commits == 10);
+    REQUIRE(other.open().facts().state_problem);
+    CHECK(other.open().facts().state_problem->code() == errc::state_damaged);
 }
 
 TEST_CASE("a slot of STATE that cannot be read is damage, though the other one is valid",
