@@ -31,6 +31,7 @@ const char* name_of(finding_severity severity) {
     case finding_severity::damage: return "damage";
     case finding_severity::torn_tail: return "torn tail";
     case finding_severity::warning: return "warning";
+    case finding_severity::obstacle: return "obstacle";
     }
     return "unknown";
 }
@@ -39,6 +40,7 @@ const char* name_of(verify_verdict verdict) {
     switch (verdict) {
     case verify_verdict::clean: return "clean";
     case verify_verdict::torn_tail: return "torn tail";
+    case verify_verdict::not_openable: return "not openable";
     case verify_verdict::damaged: return "damaged";
     }
     return "unknown";
@@ -49,6 +51,8 @@ const char* explain(verify_verdict verdict) {
     case verify_verdict::clean: return "every record is as it was written";
     case verify_verdict::torn_tail:
         return "only an unfinished write at the end, as a crash leaves it; opening the log cuts it";
+    case verify_verdict::not_openable:
+        return "no damage was found, but the log is not opened as it is; the lines above say why";
     case verify_verdict::damaged:
         return "stored data is not what was written; restore what is missing from a copy";
     }
@@ -59,6 +63,7 @@ exit_code exit_code_of(verify_verdict verdict) {
     switch (verdict) {
     case verify_verdict::clean: return exit_code::ok;
     case verify_verdict::torn_tail: return exit_code::torn_tail;
+    case verify_verdict::not_openable: return exit_code::error;
     case verify_verdict::damaged: return exit_code::damage;
     }
     return exit_code::error;
@@ -164,8 +169,9 @@ void add_verify_command(CLI::App& app, chosen_command& chosen) {
 Changes nothing, takes no lock, works beside a live writer and on logs that
 other programs wrote.
 
-Exit codes: 0 clean (there may be warnings), 1 error, 2 damage, 3 only an
-unfinished write at the end.
+Exit codes: 0 clean (there may be warnings), 1 error, or no damage but a log
+that is not opened as it is (a newer version, a name in its way), 2 damage, 3
+only an unfinished write at the end.
 
 Examples:
   caisson verify /var/lib/app/log

@@ -120,6 +120,8 @@ enum class finding_severity : std::uint8_t {
     torn_tail,  ///< an unfinished write at the end of the log; opening the log cuts it
     /// something derived or unneeded is wrong (an index, a stray file); no record is affected
     warning,
+    /// no damage, but the log is not opened as it is: a name in its way, a newer version
+    obstacle,
 };
 
 /// One thing that `async_verify` found wrong, and where.
@@ -137,6 +139,8 @@ public:
 enum class verify_verdict : std::uint8_t {
     clean,      ///< every byte is as it was written; warnings may remain
     torn_tail,  ///< only an unfinished write at the end
+    /// no damage was found, but opening the log is refused as it is
+    not_openable,
     damaged,
 };
 

@@ -15,7 +15,8 @@ namespace {
 std::string advice_for(const error_code& why) {
     using namespace boost::system::errc;
     if (why == permission_denied || why == operation_not_permitted) {
-        return "give this user the rights to read and write the log's directory and files";
+        return "give this user the right to read (and, to append, to write) the log's directory "
+               "and files";
     }
     if (why == read_only_file_system) {
         return "the file system is mounted read-only: look for the cause in the kernel's log, "
@@ -26,7 +27,7 @@ std::string advice_for(const error_code& why) {
                "is lost";
     }
     if (why == too_many_files_open || why == too_many_files_open_in_system) {
-        return "raise the limit of open files";
+        return "raise the limit of open files (ulimit -n, LimitNOFILE= in systemd)";
     }
     if (why == io_error) {
         return "the device reports an error (btrfs also when it is full): see the kernel's log and "
@@ -145,6 +146,22 @@ net::awaitable<detailed<std::unique_ptr<io::directory>>> open_below(io::director
     co_return std::move(opened).value();
 }
 
+std::optional<failure> obstacle_in(const io::directory& root, const io::directory_entry& entry) {
+    const format::classified_name what = format::classify(entry.name);
+    // The reference lists such a name and then opens another: refusing beats guessing what it was
+    // to be.
+    if (what.role == format::entry_role::foreign && entry.name.ends_with(format::segment_suffix)) {
+        return not_ours(root, entry.name,
+                        "named like a segment, but not as this or the reference program names one");
+    }
+    if (is_kind_wrong(what.role, entry.kind)) {
+        return not_ours(root, entry.name,
+                        "a name of the log's that is not what it should be "
+                        "(a symbolic link, directory, file or device in its place)");
+    }
+    return std::nullopt;
+}
+
 net::awaitable<detailed<directory_listing>> list_log(io::directory& root) {
     auto entries = co_await io::list(root);
     if (!entries) {
@@ -152,21 +169,10 @@ net::awaitable<detailed<directory_listing>> list_log(io::directory& root) {
     }
     directory_listing listing;
     for (const io::directory_entry& entry : entries.value()) {
-        const format::classified_name what = format::classify(entry.name);
-        // The reference lists such a name and then opens another: refusing beats guessing what it
-        // was to be.
-        if (what.role == format::entry_role::foreign &&
-            entry.name.ends_with(format::segment_suffix)) {
-            co_return not_ours(
-                root, entry.name,
-                "named like a segment, but not as this or the reference program names one");
+        if (auto obstacle = obstacle_in(root, entry)) {
+            co_return std::move(*obstacle);
         }
-        if (is_kind_wrong(what.role, entry.kind)) {
-            co_return not_ours(root, entry.name,
-                               "a name of the log's that is not what it should be "
-                               "(a symbolic link, directory, file or device in its place)");
-        }
-        note(listing, what);
+        note(listing, format::classify(entry.name));
     }
     std::sort(listing.segments.begin(), listing.segments.end());
     co_return std::move(listing);

@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environme
 /// Opens directory `name` below `in`, making it when it is missing.
 net::awaitable<detailed<std::unique_ptr<io::directory>>> open_below(io::directory& in,
                                                                     std::string_view name);
+
+/// Why the log is not opened while `entry` lies in its directory; nothing: it is no obstacle.
+std::optional<failure> obstacle_in(const io::directory& root, const io::directory_entry& entry);
 
 /// Lists and classifies.
 ///

@@ -64,28 +64,29 @@ state_reading judge_state(std::span<const std::byte> file) {
     return reading;
 }
 
-directory_names sort_names(std::vector<io::directory_entry> entries) {
+directory_names sort_names(const io::directory& root, std::vector<io::directory_entry> entries) {
     directory_names names;
+    std::ranges::sort(entries, {}, &io::directory_entry::name);
     for (auto& entry : entries) {
         const auto known = format::classify(entry.name);
         const bool is_file = entry.kind == io::entry_kind::file;
         using enum format::entry_role;
         names.has_remains = names.has_remains || known.role == index ||
                             known.role == spare_directory || known.role == lost_directory;
-        if (known.role == segment && is_file) {
+        if (auto obstacle = obstacle_in(root, entry)) {
+            names.obstacles.push_back(std::move(*obstacle));
+        } else if (known.role == segment && is_file) {
             names.segments.push_back(known.begin);
         } else if (known.role == index && is_file) {
             names.indexes.push_back(known.begin);
         } else if (known.role == state && is_file) {
             names.has_state = true;
-        } else if (known.role == foreign || known.role == segment || known.role == index ||
-                   known.role == state) {
+        } else if (known.role == foreign || known.role == index) {
             names.strangers.push_back(std::move(entry.name));
         }
     }
     std::sort(names.segments.begin(), names.segments.end());
     std::sort(names.indexes.begin(), names.indexes.end());
-    std::sort(names.strangers.begin(), names.strangers.end());
     return names;
 }
 
@@ -158,13 +159,10 @@ net::awaitable<detailed<void>> directory_source::look() {
     std::optional<state_reading> before;
     for (int look = 1; look <= looks_max; ++look) {
         if (auto state = co_await read_state(); !state) {
-            co_return failure(state.error(), "STATE could not be read: " + state.error().message())
-                .in_file(path_of(*root_, format::state_name));
+            co_return co_await explain_unreadable_state(state.error());
         }
         if (auto listed = co_await refresh(); !listed) {
-            co_return failure(listed.error(),
-                              "the directory could not be listed: " + listed.error().message())
-                .in_file(root_->path());
+            co_return call_failed(listed.error(), root_->path(), "", "list the directory");
         }
         const bool is_nothing =
             !state_.is_present && names_.segments.empty() && !names_.has_remains;
@@ -176,6 +174,19 @@ net::awaitable<detailed<void>> directory_source::look() {
         before = state_;
     }
     co_return success();
+}
+
+net::awaitable<failure> directory_source::explain_unreadable_state(error_code why) {
+    const std::string path = path_of(*root_, format::state_name);
+    // Something else in its place cannot be opened as a file, for a reason that says nothing.
+    if (auto listed = co_await refresh()) {
+        const auto& obstacles = names_.obstacles;
+        const auto found = std::ranges::find(obstacles, path, &failure::file);
+        if (found != obstacles.end()) {
+            co_return *found;
+        }
+    }
+    co_return call_failed(why, root_->path(), format::state_name, "read the file");
 }
 
 void directory_source::judge_what_counts() {
@@ -263,7 +274,7 @@ std::optional<std::uint64_t> directory_source::log_id_of(log_offset segment) con
 
 io::task<void> directory_source::refresh() {
     BOOST_OUTCOME_CO_TRY(auto entries, co_await io::list(*root_));
-    names_ = sort_names(std::move(entries));
+    names_ = sort_names(*root_, std::move(entries));
     co_return success();
 }
 

@@ -43,6 +43,7 @@ struct directory_names {
     std::vector<log_offset> segments;    ///< ascending
     std::vector<log_offset> indexes;     ///< ascending
     std::vector<std::string> strangers;  ///< entries that belong to no log, sorted
+    std::vector<failure> obstacles;      ///< entries for which the log is not opened, by name
     bool has_state = false;
     bool has_remains = false;  ///< spare/, lost/ or an offset index: made only after STATE
 };
@@ -91,6 +92,7 @@ private:
     directory_source(io::environment& world, std::unique_ptr<io::directory> root) noexcept;
     net::awaitable<detailed<void>> find_lineage();
     net::awaitable<detailed<void>> look();
+    net::awaitable<failure> explain_unreadable_state(error_code why);
     void judge_what_counts();
 
     io::environment& world_;

@@ -3,6 +3,8 @@
 
 #include "log/segment_end.hpp"
 
+#include "format/names.hpp"
+#include "log/directory.hpp"
 #include "log/recovery_plan.hpp"
 
 #include <string>
@@ -90,7 +92,8 @@ net::awaitable<detailed<tail_opinion>> judge_tail(segment_cursor& cursor, read_s
                             cursor.length_bytes() < format::layout::segment_header::size_bytes;
     auto contradicted = co_await source.state_contradicts(end);
     if (!contradicted) {
-        co_return failure(contradicted.error(), "STATE could not be read");
+        co_return call_failed(contradicted.error(), source.directory().path(), format::state_name,
+                              "read the file");
     }
     const bool is_known_durable = contradicted.value() || lineage.known_durable_end > expected;
     search_outcome behind;
@@ -208,7 +211,8 @@ net::awaitable<detailed<opinion>> look_at_end(segment_cursor& cursor, read_sourc
         co_return made;
     }
     if (auto refreshed = co_await source.refresh(); !refreshed) {
-        co_return failure(refreshed.error(), "the directory could not be listed");
+        co_return call_failed(refreshed.error(), source.directory().path(), "",
+                              "list the directory");
     }
     const auto place = source.locate(cursor.segment());
     if (!place || place->begin != cursor.segment()) {

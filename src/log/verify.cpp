@@ -4,8 +4,10 @@
 #include "log/verify.hpp"
 
 #include "format/names.hpp"
+#include "log/directory.hpp"
 #include "log/index_file.hpp"
 #include "log/recovery_plan.hpp"
+#include "log/recovery_refusal.hpp"
 #include "log/walk.hpp"
 
 #include <algorithm>
@@ -68,12 +70,18 @@ private:
     bool is_index_wrong_ = false;
 };
 
-void verification::report(finding_severity how_bad, failure what, std::uint64_t size_bytes) {
-    if (how_bad == finding_severity::damage) {
-        report_.verdict = verify_verdict::damaged;
-    } else if (how_bad == finding_severity::torn_tail && report_.verdict == verify_verdict::clean) {
-        report_.verdict = verify_verdict::torn_tail;
+verify_verdict verdict_of(finding_severity severity) noexcept {
+    switch (severity) {
+    case finding_severity::damage: return verify_verdict::damaged;
+    case finding_severity::obstacle: return verify_verdict::not_openable;
+    case finding_severity::torn_tail: return verify_verdict::torn_tail;
+    case finding_severity::warning: break;
     }
+    return verify_verdict::clean;
+}
+
+void verification::report(finding_severity how_bad, failure what, std::uint64_t size_bytes) {
+    report_.verdict = std::max(report_.verdict, verdict_of(how_bad));
     if (report_.findings.size() < options_.findings_max) {
         report_.findings.emplace_back(how_bad, std::move(what), size_bytes);
     } else {
@@ -220,6 +228,13 @@ void verification::check_named_segments() {
 
 void verification::check_names() {
     const directory_names& names = source_.names();
+    for (const failure& obstacle : names.obstacles) {
+        report(finding_severity::obstacle,
+               failure(obstacle.code(),
+                       obstacle.detail() + "; the log is not opened while it is there")
+                   .in_file(obstacle.file())
+                   .advise("move it out of the log's directory"));
+    }
     for (const std::string& stranger : names.strangers) {
         report(finding_severity::warning,
                failure(errc::foreign_file, "this does not belong to the log")
@@ -389,8 +404,7 @@ net::awaitable<detailed<void>> verification::check_clean_mark() {
 
 net::awaitable<detailed<verify_report>> verification::run() {
     if (auto listed = co_await source_.refresh(); !listed) {
-        co_return failure(listed.error(), "the directory could not be listed")
-            .in_file(source_.directory().path());
+        co_return call_failed(listed.error(), source_.directory().path(), "", "list the directory");
     }
     if (auto checked = co_await check_state(); !checked) {
         co_return checked.error();
@@ -437,14 +451,13 @@ net::awaitable<detailed<std::vector<segment_summary>>> measure_segments(director
             if (file.error() == boost::system::errc::no_such_file_or_directory) {
                 continue;  // purged meanwhile
             }
-            co_return failure(file.error(),
-                              "the segment could not be opened: " + file.error().message())
-                .in_file(source.directory().path() + "/" + summary.name);
+            co_return call_failed(file.error(), source.directory().path(), summary.name,
+                                  "open the segment");
         }
         auto status = co_await io::status(*file.value());
         if (!status) {
-            co_return failure(status.error(), "the segment's status could not be read")
-                .in_file(source.directory().path() + "/" + summary.name);
+            co_return call_failed(status.error(), source.directory().path(), summary.name,
+                                  "look at the segment");
         }
         summary.size_bytes = status.value().length_bytes;
         summaries.push_back(std::move(summary));

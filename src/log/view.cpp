@@ -7,6 +7,7 @@
 #include "base/assert.hpp"
 #include "base/keep.hpp"
 #include "format/names.hpp"
+#include "log/directory.hpp"
 #include "log/reader.hpp"
 #include "log/segment_end.hpp"
 #include "log/verify.hpp"
@@ -392,7 +393,8 @@ net::awaitable<detailed<void>> view_core::look_at_tail() {
             }
             // It was rotated and purged since it was listed.
             if (auto refreshed = co_await source_->refresh(); !refreshed) {
-                co_return failure(refreshed.error(), "the directory could not be listed");
+                co_return call_failed(refreshed.error(), source_->directory().path(), "",
+                                      "list the directory");
             }
             if (source_->names().segments.empty()) {
                 co_return success();

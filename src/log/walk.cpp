@@ -3,6 +3,7 @@
 #include "log/walk.hpp"
 
 #include "format/names.hpp"
+#include "log/directory.hpp"
 #include "log/segment_end.hpp"
 
 #include <algorithm>
@@ -111,8 +112,8 @@ void walker::check_reserved_bytes() {
 
 net::awaitable<detailed<void>> walker::run() {
     if (auto refreshed = co_await source_.refresh(); !refreshed) {
-        co_return failure(refreshed.error(), "the directory could not be listed")
-            .in_file(source_.directory().path());
+        co_return call_failed(refreshed.error(), source_.directory().path(), "",
+                              "list the directory");
     }
     auto place = source_.locate(source_.begin());
     if (place) {

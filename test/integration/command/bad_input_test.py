@@ -221,6 +221,32 @@ class Directories(CommandCase):
         self.assertEqual(self.contents(), before)
 
 
+    def test_verify_names_what_keeps_the_log_from_being_opened(self):
+        self.append(b"a\n")
+        for name in ("5.stdb.log", "0000000000000000000a.stdb.log", "%020d.stdb.log/" % 7):
+            with self.subTest(name=name):
+                path = self.path(name)
+                os.mkdir(path) if name.endswith("/") else open(path, "wb").close()
+                self.expect_error(self.caisson("append", self.log), ERROR, name.rstrip("/"), "move it")
+                done = self.caisson("verify", self.log)
+                self.assertEqual((done.code, done.err), (ERROR, ""), done.text)
+                found, verdict = done.text.splitlines()
+                for word in ("obstacle", path.rstrip("/"), "not opened", "move it"):
+                    self.assertIn(word, found)
+                self.assertIn("not openable", verdict)
+                self.assertNotIn("clean", done.text)
+                self.assertEqual(self.cat(), b"a\n")
+                os.rmdir(path) if name.endswith("/") else os.unlink(path)
+        self.assertEqual(self.caisson("verify", self.log).code, OK)
+
+    def test_a_directory_in_place_of_state_is_named_by_every_verb(self):
+        self.append(b"a\n")
+        os.unlink(self.path("STATE"))
+        os.mkdir(self.path("STATE"))
+        for verb in ("append",) + READING_VERBS:
+            self.expect_error(self.caisson(verb, self.log), ERROR, self.path("STATE"), "not what it should be", "move it")
+
+
 class Files(CommandCase):
     def setUp(self):
         super().setUp()

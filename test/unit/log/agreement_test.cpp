@@ -64,6 +64,7 @@ tail_state tail_of(verify_verdict verdict) {
     switch (verdict) {
     case verify_verdict::clean: return tail_state::clean;
     case verify_verdict::torn_tail: return tail_state::unfinished;
+    case verify_verdict::not_openable:
     case verify_verdict::damaged: break;
     }
     return tail_state::damaged;
