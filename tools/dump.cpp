@@ -81,6 +81,9 @@ public:
     }
 
     [[nodiscard]] exit_code outcome() const { return outcome_; }
+    [[nodiscard]] const std::optional<failure>& unsupported() const noexcept {
+        return unsupported_;
+    }
 
 private:
     void begin_segment(const walk_item& item) {
@@ -151,6 +154,10 @@ private:
         if (item.what == walk_item::kind::damage) {
             name = "bad";
             outcome_ = exit_code::damage;
+        } else if (item.what == walk_item::kind::unsupported) {
+            name = "unsupported";
+            unsupported_ = unsupported_ ? unsupported_ : item.found;
+            outcome_ = outcome_ == exit_code::damage ? outcome_ : exit_code::error;
         } else if (item.what == walk_item::kind::unfinished) {
             name = "unfinished";
             outcome_ = outcome_ == exit_code::ok ? exit_code::torn_tail : outcome_;
@@ -185,6 +192,7 @@ private:
     std::size_t overhead_bytes_ = format::commit_overhead_bytes(format::segment_version::v1);
     std::uint64_t commits_ = 0;
     exit_code outcome_ = exit_code::ok;
+    std::optional<failure> unsupported_;  ///< the first of them
 };
 
 net::awaitable<exit_code> dump(const dump_options& options, engine& machine) {
@@ -193,7 +201,9 @@ net::awaitable<exit_code> dump(const dump_options& options, engine& machine) {
         co_return to_exit_code(view.error());
     }
     // Behind damage there may be more than a view can serve; dump goes on there.
-    if (view.value().facts().tail != tail_state::damaged || is_backwards(options.range)) {
+    const tail_state tail = view.value().facts().tail;
+    const bool has_more = tail == tail_state::damaged || tail == tail_state::newer_version;
+    if (!has_more || is_backwards(options.range)) {
         if (const exit_code wrong =
                 check_range("dump", options.directory, options.range, view.value());
             wrong != exit_code::ok) {
@@ -213,6 +223,10 @@ net::awaitable<exit_code> dump(const dump_options& options, engine& machine) {
     if (!walked) {
         co_return fail("dump", options.directory, walked.error());
     }
+    if (lines.unsupported()) {
+        print_error("dump", lines.unsupported()->message());
+        co_return lines.outcome();
+    }
     co_return finish_reading("dump", view.value(), lines.outcome());
 }
 
@@ -230,7 +244,8 @@ void add_dump_command(CLI::App& app, chosen_command& chosen) {
                   R"(One line a segment and one a commit: where it lies, the offsets it holds, how
 many records (n), epoch, bytes of the records region (len), checksum. "bad"
 stands where a commit should be, "unfinished" at the end after a crash,
-"prepared" for space written ahead. Payloads are not printed; 'caisson cat'
+"unsupported" where only a newer version can read, "prepared" for space
+written ahead. Payloads are not printed; 'caisson cat'
 does that.
 
 Exit codes: 0 ok, 1 error, 2 damage met, 3 an unfinished write met.

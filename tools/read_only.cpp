@@ -34,10 +34,13 @@ exit_code check_range(std::string_view verb, const std::string& directory,
                 ")";
     }
     // The log may well hold the offset, behind damage that nobody can read across.
-    const bool is_behind_damage =
-        view.facts().tail == tail_state::damaged && (from > view.end() || to > view.end());
+    const tail_state tail = view.facts().tail;
+    const bool is_behind = from > view.end() || to > view.end();
+    const bool is_behind_damage = is_behind && tail == tail_state::damaged;
     if (is_behind_damage) {
         text += " and is damaged behind that; 'caisson verify' names the place";
+    } else if (is_behind && tail == tail_state::newer_version) {
+        text += " and is of a newer version behind that; 'caisson verify' names the place";
     }
     // Or it held the offset, and nobody can tell.
     const std::optional<failure>& problem = view.facts().state_problem;

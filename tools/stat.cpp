@@ -60,6 +60,7 @@ const char* name_of(tail_state tail) {
     case tail_state::clean: return "clean";
     case tail_state::unfinished: return "unfinished";
     case tail_state::damaged: return "damaged";
+    case tail_state::newer_version: return "newer version";
     }
     return "unknown";
 }

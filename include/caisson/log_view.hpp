@@ -55,9 +55,10 @@ struct state_facts {
 
 /// What follows the last valid commit of the newest segment.
 enum class tail_state : std::uint8_t {
-    clean,       ///< nothing, or prepared space
-    unfinished,  ///< a write that did not finish (or, beside a live writer, has not yet)
-    damaged,     ///< a witness says that acknowledged records stood there
+    clean,          ///< nothing, or prepared space
+    unfinished,     ///< a write that did not finish (or, beside a live writer, has not yet)
+    damaged,        ///< a witness says that acknowledged records stood there
+    newer_version,  ///< something that only a newer version can read
 };
 
 /// What a view found when it was opened; beside a live writer the log has gone on since.
@@ -100,6 +101,7 @@ public:
         prepared,
         /// a foreign segment's damaged tail, where the next segment goes on: as `damage`
         abandoned,
+        unsupported,  ///< bytes of a newer version: as `damage`, but nothing is damaged
     };
 
     walk_item() noexcept {}

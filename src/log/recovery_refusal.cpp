@@ -129,7 +129,7 @@ failure describe_bad_state(const error_code& why, const std::string& state_path)
                                  : "neither slot of STATE is what was written")
         .in_file(state_path)
         .at_byte(0)
-        .advise(is_newer ? "open the log with the version that wrote it"
+        .advise(is_newer ? advice_for_newer
                          : "nothing was changed; put a copy of STATE in place, this version "
                            "cannot rebuild it");
 }
@@ -164,10 +164,10 @@ failure describe_refusal(segment_verdict verdict, const std::string& segment_pat
             "nothing was changed; open with torn_tail_policy::trim to cut it, a copy is kept");
     case segment_verdict::refuse_header:
         return refuse(scan.header_error, "the segment's header: " + scan.header_error.message(),
-                      "open the log with the program or version that wrote it");
+                      advice_for_newer);
     case segment_verdict::refuse_version:
         return refuse(errc::unsupported_version, "a commit was written by a newer version",
-                      "open the log with the version that wrote it");
+                      advice_for_newer);
     case segment_verdict::refuse_wrong_log:
         return refuse(errc::wrong_log, "the segment holds another log's commits",
                       "nothing was changed; move the file away and put this log's segment back");

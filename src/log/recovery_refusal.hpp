@@ -12,6 +12,15 @@
 
 namespace caisson::log_detail {
 
+/// Nothing is damaged: whoever wrote it can read it.
+inline constexpr const char* advice_for_newer =
+    "open the log with the program or version that wrote it";
+
+/// Whether this says that the bytes are in a format that this build does not know.
+[[nodiscard]] inline bool is_newer_version(const error_code& why) noexcept {
+    return why == errc::unsupported_version || why == errc::unsupported_algorithm;
+}
+
 /// `directory_path` is the log's; `state` what STATE says, when there is one.
 [[nodiscard]] failure describe_refusal(directory_verdict verdict, const std::string& directory_path,
                                        const std::optional<format::log_state>& state);

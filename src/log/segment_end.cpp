@@ -6,6 +6,7 @@
 #include "format/names.hpp"
 #include "log/directory.hpp"
 #include "log/recovery_plan.hpp"
+#include "log/recovery_refusal.hpp"
 
 #include <string>
 #include <utility>
@@ -41,10 +42,6 @@ bool is_damage_by_itself(const segment_cursor& cursor, const format::scan_event&
     case end_fact::expected_header: break;
     }
     return event.why == scan_end::compressed;
-}
-
-bool is_newer_version(const error_code& header_error) noexcept {
-    return header_error == errc::unsupported_version || header_error == errc::unsupported_algorithm;
 }
 
 // The rows of the decision table (docs/recovery.md) as far as a reader can see them.
@@ -115,14 +112,15 @@ net::awaitable<detailed<tail_opinion>> judge_tail(segment_cursor& cursor, read_s
 
 failure damage_at(const segment_cursor& cursor, const format::scan_event& event) {
     // A newer version is named as such: whoever wrote it can read it, nothing is damaged.
-    const bool is_newer =
-        event.why == scan_end::bad_header && is_newer_version(cursor.header_error());
-    return failure(damage_code(event.why, cursor.header_error()),
-                   is_newer ? "the segment's header: " + cursor.header_error().message()
-                            : std::string(describe(event.why)))
+    const error_code code = damage_code(event.why, cursor.header_error());
+    const bool is_newer = is_newer_version(code);
+    return failure(code, is_newer && event.why == scan_end::bad_header
+                             ? "the segment's header: " + cursor.header_error().message()
+                             : std::string(describe(event.why)))
         .in_file(cursor.path())
         .at_byte(event.position_bytes)
-        .at_offset(cursor.prefix().next);
+        .at_offset(cursor.prefix().next)
+        .advise(is_newer ? advice_for_newer : "");
 }
 
 namespace {
@@ -229,7 +227,10 @@ net::awaitable<detailed<opinion>> look_at_end(segment_cursor& cursor, read_sourc
         made.verdict.kind = tail.kind;
         made.verdict.first_nonzero_bytes = tail.first_nonzero_bytes;
         if (tail.kind == end_kind::damaged) {
-            made.verdict.found = damage_at(cursor, seen.value()).advise(tail.witness);
+            failure found = damage_at(cursor, seen.value());
+            made.verdict.found = is_newer_version(found.code())
+                                     ? std::move(found)
+                                     : std::move(found).advise(tail.witness);
         } else if (tail.kind == end_kind::unfinished) {
             made.verdict.found = damage_at(cursor, seen.value());
         }

@@ -65,6 +65,7 @@ private:
     std::optional<std::uint64_t> marked_generation_;  ///< of a STATE with a clean mark
     std::uint64_t last_timestamp_us_ = 0;
     std::optional<commit_facts> last_commit_;
+    std::optional<log_offset> newer_in_;  ///< last segment with something of a newer version
     std::optional<loaded_index> index_;
     std::size_t index_at_ = 0;
     bool is_index_wrong_ = false;
@@ -174,6 +175,10 @@ void verification::check_slots(const state_reading& reading) {
                    .in_file(path)
                    .at_byte(*reading.unreadable_bytes));
     }
+    if (is_newer_version(reading.problem)) {
+        report(finding_severity::obstacle, describe_bad_state(reading.problem, path));
+        return;  // what the rest should be only the newer version can tell
+    }
     for (unsigned slot = 0; slot < 2; ++slot) {
         const std::uint64_t position_bytes = format::state_slot_position_bytes(slot);
         if (reading.slots[slot] == format::slot_condition::valid ||
@@ -278,6 +283,10 @@ bool verification::on_item(const walk_item& item) {
         break;
     case commit: on_commit(item.facts); break;
     case damage: report(finding_severity::damage, *item.found, item.size_bytes); break;
+    case unsupported:
+        newer_in_ = item.facts.segment;
+        report(finding_severity::obstacle, *item.found, item.size_bytes);
+        break;
     case unfinished: report(finding_severity::torn_tail, *item.found, item.size_bytes); break;
     case abandoned: report(finding_severity::warning, *item.found, item.size_bytes); break;
     case duplicate:
@@ -374,6 +383,9 @@ net::awaitable<detailed<void>> verification::check_clean_mark() {
     }
     const format::clean_mark mark = *state.mark;
     const log_offset newest = source_.names().segments.back();
+    if (newer_in_ == newest) {
+        co_return success();  // where it ends only the newer version can tell
+    }
     const bool has_commit = last_commit_ && last_commit_->segment == newest;
     const std::uint64_t end_bytes = has_commit
                                         ? last_commit_->position_bytes + last_commit_->size_bytes

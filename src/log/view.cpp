@@ -9,6 +9,7 @@
 #include "format/names.hpp"
 #include "log/directory.hpp"
 #include "log/reader.hpp"
+#include "log/recovery_refusal.hpp"
 #include "log/segment_end.hpp"
 #include "log/verify.hpp"
 #include "log/walk.hpp"
@@ -352,7 +353,9 @@ void view_core::take_tail(const segment_cursor& cursor, const end_verdict& verdi
     const format::segment_prefix& prefix = cursor.prefix();
     const auto& state = source_->state().current;
     const format::clean_mark* const mark = state && state->mark ? &*state->mark : nullptr;
-    facts_.tail = verdict.kind == end_kind::damaged      ? tail_state::damaged
+    const bool is_newer = verdict.found && is_newer_version(verdict.found->code());
+    facts_.tail = verdict.kind == end_kind::damaged
+                      ? (is_newer ? tail_state::newer_version : tail_state::damaged)
                   : verdict.kind == end_kind::unfinished ? tail_state::unfinished
                                                          : tail_state::clean;
     facts_.tail_position_bytes = prefix.end_position_bytes;

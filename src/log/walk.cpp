@@ -4,6 +4,7 @@
 
 #include "format/names.hpp"
 #include "log/directory.hpp"
+#include "log/recovery_refusal.hpp"
 #include "log/segment_end.hpp"
 
 #include <algorithm>
@@ -293,13 +294,15 @@ net::awaitable<void> walker::resume_at(search_outcome::later_commit next,
 }
 
 net::awaitable<detailed<void>> walker::go_on_behind(scan_event event, failure found) {
+    const auto what =
+        is_newer_version(found.code()) ? walk_item::kind::unsupported : walk_item::kind::damage;
     std::uint64_t position_bytes = event.position_bytes;
     std::optional<format::segment_version> version;
     if (event.why == scan_end::bad_header || event.why == scan_end::other_version) {
         version = format::segment_version::v1;
     }
     if (event.why == scan_end::compressed) {
-        visit(walk_item::kind::damage, 0, cursor_.length_bytes(), std::move(found));
+        visit(what, 0, cursor_.length_bytes(), std::move(found));
         is_segment_over_ = true;
         co_return success();
     }
@@ -319,8 +322,7 @@ net::awaitable<detailed<void>> walker::go_on_behind(scan_event event, failure fo
     const auto& next = later.value();
     const std::uint64_t end_bytes = next ? next->position_bytes : cursor_.length_bytes();
     const std::uint64_t begin_bytes = version ? 0 : event.position_bytes;
-    visit(walk_item::kind::damage, begin_bytes, end_bytes - std::min(begin_bytes, end_bytes),
-          std::move(found));
+    visit(what, begin_bytes, end_bytes - std::min(begin_bytes, end_bytes), std::move(found));
     if (!next) {
         is_segment_over_ = true;
         co_return success();

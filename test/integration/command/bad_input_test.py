@@ -256,12 +256,30 @@ class Files(CommandCase):
     def test_an_unknown_version_is_refused_by_name(self):
         self.patch(self.segments()[0], 6, b"\x02")
         before = self.contents()
-        self.expect_error(self.caisson("append", self.log, stdin=b"b\n"), ERROR, self.segments()[0], "version")
-        self.expect_error(self.caisson("cat", self.log), ERROR, self.segments()[0], "newer format")
-        for verb in ("verify", "dump"):
-            done = self.caisson(verb, self.log)
-            self.assertIn(done.code, (ERROR, DAMAGE))
-            self.assertIn("newer format", done.text + done.err)
+        words = (self.segments()[0], "newer format", "version that wrote it")
+        for verb in ("append", "cat", "dump"):
+            self.expect_error(self.caisson(verb, self.log, stdin=b"b\n"), ERROR, *words)
+        self.expect_error(self.caisson("cat", self.log, "--from", 1), ERROR, "[0, 0)", "newer version")
+        self.expect_newer(*words)
+        self.assertIn("tail: newer version", self.caisson("stat", self.log).text.splitlines())
+        self.assertEqual(self.contents(), before)
+
+    def expect_newer(self, *words):
+        """verify takes a newer version for no damage."""
+        done = self.caisson("verify", self.log)
+        self.assertEqual((done.code, done.err), (ERROR, ""), done.text)
+        found, verdict = done.text.splitlines()
+        for word in ("obstacle",) + words:
+            self.assertIn(word, found)
+        self.assertIn("not openable: no damage", verdict)
+
+    def test_a_state_of_an_unknown_version_is_refused_by_name(self):
+        self.write_newer_state()
+        before = self.contents()
+        words = (self.path("STATE"), "newer version", "version that wrote it")
+        for verb in ("append", "cat", "dump", "stat"):
+            self.expect_error(self.caisson(verb, self.log, stdin=b"b\n"), ERROR, *words)
+        self.expect_newer(*words)
         self.assertEqual(self.contents(), before)
 
     def test_an_index_of_garbage_is_never_believed(self):
