@@ -232,9 +232,10 @@ exit_code report_outcome(const append_options& options, const log& target,
         }
         // Refused for want of space, nothing of this line was written: the rest can follow later.
         const bool can_go_on = lines.error() == errc::no_space;
-        print_error("append", describe_error(line, lines.error(), target.failure_cause()) +
-                                  (can_go_on ? ", with this line first; those before it are stored"
-                                             : "; the lines before it are stored"));
+        print_error("append",
+                    describe_error("append", line, lines.error(), target.failure_cause()) +
+                        (can_go_on ? ", with this line first; those before it are stored"
+                                   : "; the lines before it are stored"));
         return to_exit_code(lines.error());
     }
     if (lines.output_error()) {

@@ -20,8 +20,15 @@ std::string cure_of_no_space() {
            " and run the command again";
 }
 
+std::string cure_of_too_many_files() {
+    rlimit limit{};
+    const bool is_known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0;
+    return "raise the limit of open files (ulimit -n, LimitNOFILE= in systemd" +
+           (is_known ? "; it is " + std::to_string(limit.rlim_cur) : std::string()) + ")";
+}
+
 // What to do about an error that comes without a story of its own.
-std::string cure_of(const error_code& code) {
+std::string cure_of(std::string_view verb, const error_code& code) {
     if (code == errc::log_not_found) {
         return "check the path; 'caisson append' creates a log";
     }
@@ -47,8 +54,15 @@ std::string cure_of(const error_code& code) {
     if (code == boost::system::errc::too_many_symbolic_link_levels) {
         return "put the file itself in place of the symbolic link";
     }
-    if (code == boost::system::errc::read_only_file_system ||
-        code == boost::system::errc::permission_denied) {
+    if (code == boost::system::errc::too_many_files_open ||
+        code == boost::system::errc::too_many_files_open_in_system) {
+        return cure_of_too_many_files();
+    }
+    const bool is_denied = code == boost::system::errc::permission_denied;
+    if (is_denied && verb != "append" && verb != "bench") {
+        return "give this user the right to read the directory and the files in it";
+    }
+    if (is_denied || code == boost::system::errc::read_only_file_system) {
         return "make the directory writable, or use the verbs that only read";
     }
     return {};
@@ -66,11 +80,17 @@ exit_code to_exit_code(const error_code& code) noexcept {
     return code == condition::corrupt ? exit_code::damage : exit_code::error;
 }
 
-std::string describe_error(std::string_view subject, const error_code& code,
+std::string describe_error(std::string_view verb, std::string_view subject, const error_code& code,
                            const std::optional<failure>& story) {
     std::string text = story ? story->message() : code.message();
-    const std::string cure = cure_of(code);
-    if (!cure.empty() && (!story || story->advice().empty())) {
+    const bool has_advice = story && !story->advice().empty();
+    // What the system says is the cause, and not every story repeats it.
+    if (!has_advice && code.category() == boost::system::system_category() &&
+        text.find(code.message()) == std::string::npos) {
+        text += ": " + code.message();
+    }
+    const std::string cure = cure_of(verb, code);
+    if (!cure.empty() && !has_advice) {
         text += "; ";
         text += cure;
     }
@@ -99,7 +119,7 @@ void print_error(std::string_view verb, std::string_view text) {
 
 exit_code fail(std::string_view verb, std::string_view subject, const error_code& code,
                const std::optional<failure>& story) {
-    print_error(verb, describe_error(subject, code, story));
+    print_error(verb, describe_error(verb, subject, code, story));
     return to_exit_code(code);
 }
 

@@ -42,8 +42,10 @@ void add_verify_command(CLI::App& app, chosen_command& chosen);
 [[nodiscard]] exit_code to_exit_code(const error_code& code) noexcept;
 
 /// "SUBJECT: what happened; what to do", from the whole story where there is one. The subject (a
-/// directory, mostly) is left out when the story names it already.
-[[nodiscard]] std::string describe_error(std::string_view subject, const error_code& code,
+/// directory, mostly) is left out when the story names it already. What is to be done may depend on
+/// the verb.
+[[nodiscard]] std::string describe_error(std::string_view verb, std::string_view subject,
+                                         const error_code& code,
                                          const std::optional<failure>& story);
 
 /// Writes "caisson VERB: TEXT" as one line to standard error; "caisson: TEXT" without a verb.

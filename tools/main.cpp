@@ -6,6 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <boost/system/system_error.hpp>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -125,6 +127,10 @@ int main(int argc, char** argv) {
     ignore(SIGPIPE);
     try {
         return run(argc, argv);
+    } catch (const boost::system::system_error& problem) {
+        // Making what an engine needs fails so: descriptors, mostly.
+        return static_cast<int>(
+            caisson::tools::fail("", "the program cannot run here", problem.code()));
     } catch (const std::exception&
                  problem) {  // out of memory, out of threads: nothing a verb could handle better
         caisson::tools::print_error("", std::string("internal error: ") + problem.what());

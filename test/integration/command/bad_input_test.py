@@ -181,23 +181,42 @@ class Directories(CommandCase):
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
         self.expect_error(self.caisson("append", directory, stdin=b"a\n"), ERROR, directory, "tmpfs")
 
+    def become_somebody_else(self):
+        """How to run the command so that permissions and limits count: root is above them."""
+        if os.geteuid() != 0:
+            return {}
+        os.chmod(self.scratch, 0o755)
+        for parent, _, names in os.walk(self.log):
+            for name in [parent] + [os.path.join(parent, name) for name in names]:
+                os.chown(name, NOBODY, NOBODY)
+        how = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        try:
+            self.caisson("--version", **how)
+        except PermissionError:
+            self.skipTest("another user cannot run " + CAISSON)
+        return how
+
+    def test_what_may_not_be_read_is_named_with_the_right_that_is_missing(self):
+        self.append(b"a\n")
+        how = self.become_somebody_else()
+        for path, mode in ((self.path(self.segments()[0]), 0o600), (self.path("STATE"), 0o600), (self.log, 0o700)):
+            os.chmod(path, 0)
+            for verb in READING_VERBS:
+                with self.subTest(path=path, verb=verb):
+                    done = self.caisson(verb, self.log, **how)
+                    self.expect_error(done, ERROR, path, "denied", "the right to read")
+                    self.assertNotIn("use the verbs that only read", done.err)
+            os.chmod(path, mode)
+        self.assertEqual(self.caisson("cat", self.log, **how).code, OK)
+
     def test_a_directory_that_may_not_be_written_to_is_readable(self):
         self.append(b"a\n")
-        how = {}
-        if os.geteuid() == 0:  # root may write anywhere: be somebody else
-            os.chmod(self.scratch, 0o755)
-            for parent, _, names in os.walk(self.log):
-                for name in [parent] + [os.path.join(parent, name) for name in names]:
-                    os.chown(name, NOBODY, NOBODY)
-            how = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        how = self.become_somebody_else()
         for parent, _, names in os.walk(self.log):
             for name in names:
                 os.chmod(os.path.join(parent, name), 0o400)
             os.chmod(parent, 0o500)
-        try:
-            probe = self.caisson("cat", self.log, **how)
-        except PermissionError:
-            self.skipTest("another user cannot run " + CAISSON)
+        probe = self.caisson("cat", self.log, **how)
         self.assertEqual((probe.code, probe.out), (OK, b"a\n"), probe.err)
         self.assertEqual(self.caisson("verify", self.log, **how).code, OK)
         self.expect_error(self.caisson("append", self.log, stdin=b"b\n", **how), ERROR, self.log, "denied")
@@ -245,6 +264,17 @@ class Directories(CommandCase):
         os.mkdir(self.path("STATE"))
         for verb in ("append",) + READING_VERBS:
             self.expect_error(self.caisson(verb, self.log), ERROR, self.path("STATE"), "not what it should be", "move it")
+
+    def test_too_few_descriptors_are_an_error_with_a_cure(self):
+        self.append(b"a\n")
+        for limit in range(3, 24):
+            for verb in ("append",) + READING_VERBS:
+                done = self.caisson(verb, self.log, preexec_fn=lambda: resource.setrlimit(
+                    resource.RLIMIT_NOFILE, (limit, limit)))
+                with self.subTest(limit=limit, verb=verb):
+                    if limit >= 5 and done.code != OK:
+                        self.expect_error(done, ERROR, os.strerror(errno.EMFILE), "ulimit -n")
+        self.assertEqual(self.cat(), b"a\n")
 
 
 class Files(CommandCase):
