@@ -210,11 +210,14 @@ net::awaitable<detailed<std::unique_ptr<io::directory_lock>>> take_lock(
         }
         pause_ns = std::min(pause_ns * 2, lock_retry_ns_max);
     }
+    const std::string path = path_of(root, name);
     co_return failure(errc::locked,
                       "another process or another handle has the log open, or the disk is still "
-                      "finishing the writes of a killed previous owner")
-        .in_file(path_of(root, name))
-        .advise("close the other owner, or open again later; never delete the file");
+                      "finishing the writes of a killed previous owner (waited " +
+                          std::to_string((wait_ns + 500'000) / 1'000'000) + " ms for it)")
+        .in_file(path)
+        .advise("close the other owner ('fuser -v " + path +
+                "' or 'lslocks' names it), or open again later; never delete the file");
 }
 
 net::awaitable<detailed<void>> sync_names(io::directory& what) {

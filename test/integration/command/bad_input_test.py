@@ -152,7 +152,7 @@ class Directories(CommandCase):
         lock = self.hold_the_lock()
         before = self.contents()
         self.expect_error(self.caisson("append", self.log, stdin=b"b\n"), ERROR, self.path("LOCK"), "open",
-                          "previous owner", "again")
+                          "previous owner", "again", "waited 5000 ms", "fuser -v " + self.path("LOCK"), "lslocks")
         for verb in READING_VERBS:
             self.assertEqual(self.caisson(verb, self.log).code, OK)
         self.assertEqual(self.contents(), before)
