@@ -49,7 +49,13 @@ CLI::App& add_verb(CLI::App& app, chosen_command& chosen, verb_text text, chosen
 }
 
 void add_directory(CLI::App& verb, std::string& into, const std::string& help) {
-    verb.add_option("DIR", into, help)->required()->type_name("");
+    const auto take = [&into](const std::string& text) {
+        if (text.empty()) {
+            throw CLI::ValidationError("DIR", "it is empty; name the directory of the log");
+        }
+        into = text;
+    };
+    verb.add_option_function<std::string>("DIR", take, help)->required()->type_name("");
 }
 
 void add_flag(CLI::App& verb, const std::string& name, bool& into, const std::string& help) {

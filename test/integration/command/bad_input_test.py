@@ -37,6 +37,8 @@ class Usage(CommandCase):
             (("append", self.log, "--segment-size", "64Q"), ("64Q", "64M")),
             (("append", self.log, "--segment-size", "2G"), ("--segment-size", "2G", str(1 << 30))),
             (("append", self.log, "extra"), ("extra", "caisson append --help")),
+            (("append", ""), ("DIR", "empty", "caisson append --help")),
+            (("cat", ""), ("DIR", "empty", "caisson cat --help")),
             (("cat", self.log, "--from", "x"), ("--from",)),
             (("cat", self.log, "--from", "-1"), ("--from", "-1")),
             (("cat", self.log, "--to", "18446744073709551616"), ("--to", "18446744073709551616")),
