@@ -112,6 +112,29 @@ blocking_pool::~blocking_pool() {
     state_->tracked = {};
 }
 
+int blocking_pool::start_first_thread() noexcept {
+    return state_->threads.empty() ? add_thread() : 0;
+}
+
+int blocking_pool::add_thread() noexcept {
+    // A thread inherits the mask of its creator: signals belong to the host's threads, never to
+    // these.
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error_number = 0;
+    try {
+        state_->threads.emplace_back(run_thread, state_);
+    } catch (const std::system_error& problem) {
+        error_number = problem.code().value();
+    } catch (const std::bad_alloc&) {
+        error_number = ENOMEM;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return error_number;
+}
+
 void blocking_pool::tell_threads_to_end() noexcept {
     {
         const std::lock_guard lock(state_->mutex);
@@ -189,19 +212,7 @@ void blocking_pool::enqueue(operation& op, std::unique_ptr<job> what) {
         wants_thread = state_->threads_idle == 0 || state_->queued.first;
     }
     if (wants_thread && state_->threads.size() < state_->threads_max) {
-        // A thread inherits the mask of its creator: signals belong to the host's threads, never to
-        // these.
-        sigset_t all;
-        sigset_t before;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before);
-        try {
-            state_->threads.emplace_back(run_thread, state_);
-        } catch (const std::system_error&) {
-            // With at least one thread the job waits for it instead.
-        } catch (const std::bad_alloc&) {
-        }
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        (void)add_thread();  // with at least one thread the job waits for it instead
     }
 
     bool post = false;

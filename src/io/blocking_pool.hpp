@@ -51,6 +51,10 @@ public:
     /// completes. After `abandon` nothing is waited for.
     ~blocking_pool();
 
+    /// Starts a thread when there is none yet: with one, every job is done in the end. Returns 0 or
+    /// an errno. Also before home runs.
+    int start_first_thread() noexcept;
+
     /// `task` has `std::int64_t work() noexcept` and perhaps `std::int64_t finish(std::int64_t)
     /// noexcept`, or is a callable that stands for `work`. Completes `op` with -EAGAIN when not a
     /// single thread can be started.
@@ -81,6 +85,7 @@ private:
     class task_job;
 
     void enqueue(operation& op, std::unique_ptr<job> what);
+    int add_thread() noexcept;
     void tell_threads_to_end() noexcept;
     static void run_thread(std::shared_ptr<state> shared);
     static void finish_jobs(const std::shared_ptr<state>& shared);

@@ -118,6 +118,15 @@ detailed<std::unique_ptr<real_world>> real_world::create(net::io_context& home,
     if (const int failed = inside->kernel_ring.error_number(); failed != 0) {
         return explain_unavailable(failed, "epoll_ctl");
     }
+    // Now, when it can be said what is missing: later every operation would fail with a bare
+    // EAGAIN.
+    if (const int failed = inside->pool.start_first_thread(); failed != 0) {
+        const error_code why(failed, boost::system::system_category());
+        return failure(why,
+                       "no thread can be started, which file operations need: " + why.message())
+            .advise("raise the limit of processes (ulimit -u, TasksMax= in systemd, pids.max of "
+                    "the container)");
+    }
     if (options.logger) {
         options.logger->info("{}", inside->kernel_ring.describe());
     }

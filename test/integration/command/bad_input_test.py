@@ -211,6 +211,17 @@ class Directories(CommandCase):
             os.chmod(path, mode)
         self.assertEqual(self.caisson("cat", self.log, **how).code, OK)
 
+    def test_a_limit_that_allows_no_thread_is_named(self):
+        self.append(b"a\n")
+        how = self.become_somebody_else()
+        for verb in ("append",) + READING_VERBS:
+            with self.subTest(verb=verb):
+                done = self.caisson(verb, self.log, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)),
+                                    **how)
+                self.expect_error(done, ERROR, "thread", os.strerror(errno.EAGAIN), "ulimit -u", "TasksMax")
+                self.assertNotIn("directory", done.err)
+        self.assertEqual(self.caisson("cat", self.log, **how).code, OK)
+
     def test_a_directory_that_may_not_be_written_to_is_readable(self):
         self.append(b"a\n")
         how = self.become_somebody_else()
