@@ -144,6 +144,9 @@ enum class root_mode : std::uint8_t {
     existing,  ///< -ENOENT when missing
     /// made (mode 0700, one level; the parent must exist) and the parent synced; existing is fine
     create,
+    /// as `create`, but one that is new on a file system that does not keep data is removed again
+    /// at once; what is handed out still tells its traits
+    create_where_kept,
 };
 
 /// A machine's storage.

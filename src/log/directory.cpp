@@ -105,7 +105,9 @@ failure call_failed(error_code why, const std::string& directory_path, std::stri
 net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environment& world,
                                                                    std::string path, bool create,
                                                                    bool allow_unsafe_filesystem) {
-    const io::root_mode mode = create ? io::root_mode::create : io::root_mode::existing;
+    const io::root_mode mode = !create                   ? io::root_mode::existing
+                               : allow_unsafe_filesystem ? io::root_mode::create
+                                                         : io::root_mode::create_where_kept;
     auto opened = co_await io::open_root(world.disk, path, mode);
     if (!opened) {
         const error_code why = opened.error();
@@ -131,8 +133,8 @@ net::awaitable<detailed<std::unique_ptr<io::directory>>> open_root(io::environme
                           "the file system (" + traits.name +
                               ") may lose what a log has acknowledged")
             .in_file(std::move(path))
-            .advise("put the log on a local disk, or set log_options::allow_unsafe_filesystem for "
-                    "data you can lose");
+            .advise("put the log on a local disk (programs that can lose the data: "
+                    "log_options::allow_unsafe_filesystem)");
     }
     co_return std::move(opened).value();
 }

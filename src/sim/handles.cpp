@@ -11,7 +11,7 @@ void disk_handle::start_open_root(io::operation& op, std::string_view path, io::
     request_data asked;
     asked.kind = operation_kind::open_root;
     asked.name = path;
-    asked.flag = mode == io::root_mode::create;
+    asked.flag = mode != io::root_mode::existing;
     asked.result = &into;
     device_.start(life_, op, std::move(asked));
 }

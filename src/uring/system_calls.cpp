@@ -4,6 +4,8 @@
 
 #include "uring/system_calls.hpp"
 
+#include "uring/file_system.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -153,7 +155,7 @@ std::int64_t open_below(int in_directory, const std::string& name, bool create, 
 
 std::int64_t open_root(const std::string& path, io::root_mode mode, descriptor& into) {
     bool is_new = false;
-    if (mode == io::root_mode::create) {
+    if (mode != io::root_mode::existing) {
         is_new = ::mkdir(path.c_str(), directory_mode) == 0;
         if (!is_new && errno != EEXIST) {
             return failed();
@@ -163,7 +165,10 @@ std::int64_t open_root(const std::string& path, io::root_mode mode, descriptor& 
     if (!opened || (is_new && ::fchmod(opened.number(), directory_mode) < 0)) {
         return failed();
     }
-    if (mode == io::root_mode::create) {
+    if (is_new && mode == io::root_mode::create_where_kept &&
+        !read_traits(opened.number()).keeps_data) {
+        ::rmdir(path.c_str());  // nothing will be put there
+    } else if (mode != io::root_mode::existing) {
         // Also when it was there: whoever made it may have been killed before this point. A parent
         // that we may not read was made durable by its owner, or the directory in it could not have
         // been found new.

@@ -181,7 +181,12 @@ class Directories(CommandCase):
             self.skipTest("no /dev/shm here")
         directory = "/dev/shm/caisson-test-%d" % os.getpid()
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        self.expect_error(self.caisson("append", directory, stdin=b"a\n"), ERROR, directory, "tmpfs",
+                          "put the log on a local disk")
+        self.assertFalse(os.path.exists(directory))
+        os.mkdir(directory)
         self.expect_error(self.caisson("append", directory, stdin=b"a\n"), ERROR, directory, "tmpfs")
+        self.assertEqual(os.listdir(directory), [])  # what was there is not removed
 
     def become_somebody_else(self):
         """How to run the command so that permissions and limits count: root is above them."""
