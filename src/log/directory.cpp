@@ -60,7 +60,8 @@ failure not_ours(const io::directory& in, const std::string& name, std::string w
         .advise("move it out of the log's directory; nothing was changed");
 }
 
-void note(directory_listing& listing, const format::classified_name& entry) {
+void note(directory_listing& listing, const std::string& name) {
+    const format::classified_name entry = format::classify(name);
     switch (entry.role) {
     case format::entry_role::segment: listing.segments.push_back(entry.begin); break;
     case format::entry_role::index: listing.has_index = true; break;
@@ -68,10 +69,12 @@ void note(directory_listing& listing, const format::classified_name& entry) {
     case format::entry_role::state_temporary: listing.has_state_temporary = true; break;
     case format::entry_role::spare_directory: listing.has_spare = true; break;
     case format::entry_role::lost_directory: listing.has_lost = true; break;
-    case format::entry_role::lock:
+    case format::entry_role::lock: listing.has_lock = true; break;
+    case format::entry_role::foreign:
+        listing.has_others = listing.has_others || (!name.starts_with('.') && name != "lost+found");
+        break;
     case format::entry_role::reference_lock:
-    case format::entry_role::temporary:
-    case format::entry_role::foreign: break;
+    case format::entry_role::temporary: break;
     }
 }
 
@@ -174,7 +177,7 @@ net::awaitable<detailed<directory_listing>> list_log(io::directory& root) {
         if (auto obstacle = obstacle_in(root, entry)) {
             co_return std::move(*obstacle);
         }
-        note(listing, format::classify(entry.name));
+        note(listing, entry.name);
     }
     std::sort(listing.segments.begin(), listing.segments.end());
     co_return std::move(listing);

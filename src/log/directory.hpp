@@ -29,6 +29,9 @@ struct directory_listing {
     bool has_spare = false;
     bool has_lost = false;
     bool has_index = false;  ///< at least one offset index
+    bool has_lock = false;
+    /// entries that nobody's log has, other than hidden ones and a file system's lost+found
+    bool has_others = false;
 };
 
 /// A call of the system that failed on entry `name` ("" for the directory itself), with advice

@@ -159,6 +159,8 @@ net::awaitable<detailed<directory_verdict>> opener::look() {
         // there, but it cannot be opened: loading it will tell why
         facts.has_state = listing.has_state;
         facts.has_remains = listing.has_spare || listing.has_lost || listing.has_index;
+        // A creation that was interrupted goes on, whatever has come to lie beside it.
+        facts.has_others = listing.has_others && !listing.has_lock && !listing.has_state_temporary;
         if (!facts.has_state) {
             BOOST_OUTCOME_CO_TRY(facts.orphans, co_await judge_orphans(listing));
             if (const auto verdict = judge_directory(facts); verdict != directory_verdict::create) {

@@ -35,7 +35,7 @@ constexpr bool holds(fact_set set, Fact fact) noexcept {
 
 struct directory_row {
     std::string_view label;
-    fact_set has_state, has_remains, orphans, fit, has_reset, role, existing;
+    fact_set has_state, has_remains, has_others, orphans, fit, has_reset, role, existing;
     directory_verdict verdict;
 };
 
@@ -50,28 +50,29 @@ constexpr fact_set may_exist = of(ex::or_create, ex::only);
 
 // clang-format off
 constexpr directory_row directory_rows[] = {
-//  label                    STATE  remains orphans                  fit                          reset role            existing        verdict
-  {"D-new",                  no,    no,     of(oc::none),            any,                         any,  any,            can_create,     dv::create},
-  {"D-not-found",            no,    no,     of(oc::none),            any,                         any,  any,            of(ex::only),   dv::refuse_not_found},
-  {"D-remains",              no,    yes,    of(oc::none),            any,                         any,  any,            any,            dv::refuse_state_missing},
-  {"D-foreign",              no,    any,    of(oc::raw),             any,                         any,  any,            any,            dv::refuse_foreign},
-  {"D-state-missing",        no,    any,    of(oc::native),          any,                         any,  any,            any,            dv::refuse_state_missing},
-  {"D-reset",                yes,   any,    any,                     any,                         yes,  any,            any,            dv::refuse_reset},
-  {"D-sink",                 yes,   any,    any,                     any,                         no,   of(fr::sink),   any,            dv::refuse_sink},
-  {"D-unfinished",           yes,   any,    any,                     of(sf::no_segment_yet),      no,   of(fr::primary),any,            dv::finish_creation},
-  {"D-unexpected",           yes,   any,    any,                     of(sf::unexpected_segments), no,   of(fr::primary),any,            dv::refuse_unexpected},
-  {"D-segment-missing",      yes,   any,    any,                     of(sf::named_missing, sf::first_missing),
-                                                                                                  no,   of(fr::primary),any,            dv::refuse_segment_missing},
-  {"D-exists",               yes,   any,    any,                     of(sf::fits),                no,   of(fr::primary),of(ex::never),  dv::refuse_exists},
-  {"D-log",                  yes,   any,    any,                     of(sf::fits),                no,   of(fr::primary),may_exist,      dv::recover},
+//  label                    STATE  remains others orphans                  fit                          reset role            existing        verdict
+  {"D-new",                  no,    no,     no,    of(oc::none),            any,                         any,  any,            can_create,     dv::create},
+  {"D-occupied",             no,    no,     yes,   of(oc::none),            any,                         any,  any,            can_create,     dv::refuse_occupied},
+  {"D-not-found",            no,    no,     any,   of(oc::none),            any,                         any,  any,            of(ex::only),   dv::refuse_not_found},
+  {"D-remains",              no,    yes,    any,   of(oc::none),            any,                         any,  any,            any,            dv::refuse_state_missing},
+  {"D-foreign",              no,    any,    any,   of(oc::raw),             any,                         any,  any,            any,            dv::refuse_foreign},
+  {"D-state-missing",        no,    any,    any,   of(oc::native),          any,                         any,  any,            any,            dv::refuse_state_missing},
+  {"D-reset",                yes,   any,    any,   any,                     any,                         yes,  any,            any,            dv::refuse_reset},
+  {"D-sink",                 yes,   any,    any,   any,                     any,                         no,   of(fr::sink),   any,            dv::refuse_sink},
+  {"D-unfinished",           yes,   any,    any,   any,                     of(sf::no_segment_yet),      no,   of(fr::primary),any,            dv::finish_creation},
+  {"D-unexpected",           yes,   any,    any,   any,                     of(sf::unexpected_segments), no,   of(fr::primary),any,            dv::refuse_unexpected},
+  {"D-segment-missing",      yes,   any,    any,   any,                     of(sf::named_missing, sf::first_missing),
+                                                                                                         no,   of(fr::primary),any,            dv::refuse_segment_missing},
+  {"D-exists",               yes,   any,    any,   any,                     of(sf::fits),                no,   of(fr::primary),of(ex::never),  dv::refuse_exists},
+  {"D-log",                  yes,   any,    any,   any,                     of(sf::fits),                no,   of(fr::primary),may_exist,      dv::recover},
 };
 // clang-format on
 
 bool matches(const directory_row& row, const directory_facts& facts) noexcept {
     return holds(row.has_state, facts.has_state) && holds(row.has_remains, facts.has_remains) &&
-           holds(row.orphans, facts.orphans) && holds(row.fit, facts.fit) &&
-           holds(row.has_reset, facts.has_reset) && holds(row.role, facts.role) &&
-           holds(row.existing, facts.existing);
+           holds(row.has_others, facts.has_others) && holds(row.orphans, facts.orphans) &&
+           holds(row.fit, facts.fit) && holds(row.has_reset, facts.has_reset) &&
+           holds(row.role, facts.role) && holds(row.existing, facts.existing);
 }
 
 // ---- one segment

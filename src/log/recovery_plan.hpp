@@ -40,6 +40,8 @@ enum class state_fit : std::uint8_t {
 struct directory_facts {
     bool has_state = false;
     bool has_remains = false;  ///< spare/, lost/ or an offset index: made only after STATE
+    /// without STATE: other files, and not even the beginning of a log among them
+    bool has_others = false;
     orphan_content orphans = orphan_content::none;      ///< without STATE
     state_fit fit = state_fit::no_segment_yet;          ///< with STATE
     bool has_reset = false;                             ///< with STATE: a reset was begun
@@ -54,6 +56,7 @@ enum class directory_verdict : std::uint8_t {
     recover,                 ///< there is a log: look at its end
     refuse_not_found,        ///< errc::log_not_found
     refuse_exists,           ///< errc::log_exists
+    refuse_occupied,         ///< errc::foreign_file: the directory is somebody else's
     refuse_foreign,          ///< errc::foreign_log
     refuse_state_missing,    ///< errc::state_missing
     refuse_segment_missing,  ///< errc::segment_missing

@@ -74,6 +74,12 @@ failure describe_refusal(directory_verdict verdict, const std::string& directory
         return failure(errc::log_exists, "there is a log already")
             .in_file(directory_path)
             .advise("open it with open_existing::or_create or ::only, or choose another directory");
+    case directory_verdict::refuse_occupied:
+        return failure(
+                   errc::foreign_file,
+                   "the directory holds other files and nothing of a log, so none is made there")
+            .in_file(directory_path)
+            .advise("name a new or an empty directory");
     case directory_verdict::refuse_foreign:
         return failure(errc::foreign_log,
                        "segments without STATE and without this program's trailers: "

@@ -240,6 +240,17 @@ class Directories(CommandCase):
         self.expect_error(self.caisson("append", self.log, stdin=b"b\n", **how), ERROR, self.log, "denied")
         self.assertEqual(self.cat(), b"a\n")
 
+    def test_no_log_is_made_in_a_directory_of_other_files(self):
+        os.mkdir(self.log)
+        with open(self.path("notes.txt"), "wb") as file:
+            file.write(b"precious")
+        self.expect_error(self.caisson("append", self.log, stdin=b"a\n"), ERROR, self.log, "other files", "empty directory")
+        self.assertEqual(os.listdir(self.log), ["notes.txt"])
+        os.rename(self.path("notes.txt"), self.path(".hidden"))
+        os.mkdir(self.path("lost+found"))  # as in the root of a new file system
+        self.append(b"a\n")
+        self.assertEqual(self.cat(), b"a\n")
+
     def test_a_foreign_file_does_no_harm(self):
         self.append(b"a\n")
         with open(self.path("notes.txt"), "wb") as file:

@@ -161,7 +161,10 @@ directory_verdict demanded(const directory_facts& f) {
         if (f.has_remains) {
             return v::refuse_state_missing;  // never start an empty log where one was
         }
-        return f.existing == open_existing::only ? v::refuse_not_found : v::create;
+        if (f.existing == open_existing::only) {
+            return v::refuse_not_found;
+        }
+        return f.has_others ? v::refuse_occupied : v::create;
     }
     if (f.has_reset) {
         return v::refuse_reset;
@@ -182,7 +185,7 @@ directory_verdict demanded(const directory_facts& f) {
 TEST_CASE("every combination of directory facts has exactly one row and the verdict that the "
           "promise demands",
           "[log][recovery]") {
-    for (int bits = 0; bits < 16; ++bits) {
+    for (int bits = 0; bits < 32; ++bits) {
         for (int orphans = 0; orphans < 3; ++orphans) {
             for (int fit = 0; fit < 5; ++fit) {
                 for (int existing = 0; existing < 3; ++existing) {
@@ -190,6 +193,7 @@ TEST_CASE("every combination of directory facts has exactly one row and the verd
                     f.has_state = (bits & 1) != 0;
                     f.has_remains = (bits & 2) != 0;
                     f.has_reset = (bits & 4) != 0;
+                    f.has_others = (bits & 16) != 0;
                     f.role = (bits & 8) != 0 ? format::log_role::sink : format::log_role::primary;
                     f.orphans = value<orphan_content>(orphans);
                     f.fit = value<state_fit>(fit);
