@@ -15,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -62,7 +63,10 @@ void put_record(output& out, record_form form, std::span<const std::byte> record
 /// passed over.
 net::awaitable<exit_code> print_records(const cat_options& options, const log_view& view,
                                         output& out) {
-    const log_offset end = options.range.end_or(view.end());
+    // Of a damaged log a view knows no end.
+    const bool has_end = view.facts().tail != tail_state::damaged;
+    const log_offset end = options.range.end_or(
+        has_end ? view.end() : log_offset{std::numeric_limits<std::uint64_t>::max()});
     log_offset at = options.range.begin_or(view.begin());
     log_reader reader = view.reader(at);
     while (at < end || !options.range.end) {
@@ -125,7 +129,7 @@ wrote, a commit is printed in one piece: only that program knows where its
 records end.
 
 Exit codes: 0 ok, 1 error, 2 damage (what precedes it was printed, its place is
-named on standard error).
+named on standard error; --from an offset behind it prints what follows).
 
 Examples:
   caisson cat /var/lib/app/log

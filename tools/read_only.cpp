@@ -4,6 +4,7 @@
 
 #include "tools/command_line.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -18,8 +19,12 @@ void add_range_options(CLI::App& verb, offset_range& range) {
 exit_code check_range(std::string_view verb, const std::string& directory,
                       const offset_range& range, const log_view& view) {
     const log_offset from = range.begin_or(view.begin());
-    const log_offset to = range.end_or(view.end());
-    if (view.begin() <= from && from <= to && to <= view.end()) {
+    const log_offset to = range.end_or(std::max(from, view.end()));
+    const tail_state tail = view.facts().tail;
+    // Behind damage there may be more than a view can tell: who reads there finds out.
+    const bool has_end = tail != tail_state::damaged;
+    if (view.begin() <= from && from <= to &&
+        (!has_end || (from <= view.end() && to <= view.end()))) {
         return exit_code::ok;
     }
     std::string text = directory + ": ";
@@ -33,13 +38,7 @@ exit_code check_range(std::string_view verb, const std::string& directory,
                 std::to_string(view.begin().value()) + ", " + std::to_string(view.end().value()) +
                 ")";
     }
-    // The log may well hold the offset, behind damage that nobody can read across.
-    const tail_state tail = view.facts().tail;
-    const bool is_behind = from > view.end() || to > view.end();
-    const bool is_behind_damage = is_behind && tail == tail_state::damaged;
-    if (is_behind_damage) {
-        text += " and is damaged behind that; 'caisson verify' names the place";
-    } else if (is_behind && tail == tail_state::newer_version) {
+    if (tail == tail_state::newer_version && (from > view.end() || to > view.end())) {
         text += " and is of a newer version behind that; 'caisson verify' names the place";
     }
     // Or it held the offset, and nobody can tell.
@@ -48,9 +47,7 @@ exit_code check_range(std::string_view verb, const std::string& directory,
         text += "; " + problem->message();
     }
     print_error(verb, text);
-    return is_behind_damage ? exit_code::damage
-           : problem        ? to_exit_code(problem->code())
-                            : exit_code::error;
+    return problem ? to_exit_code(problem->code()) : exit_code::error;
 }
 
 net::awaitable<result<log_view>> open_view(std::string_view verb, std::string directory,

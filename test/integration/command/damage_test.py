@@ -4,7 +4,7 @@ import json
 import os
 import struct
 
-from command_case import CommandCase, DAMAGE, OK, TORN_TAIL, run_tests
+from command_case import CommandCase, DAMAGE, ERROR, OK, TORN_TAIL, run_tests
 
 
 class Damaged(CommandCase):
@@ -41,7 +41,20 @@ class Damaged(CommandCase):
         done = self.caisson("cat", self.log)
         self.expect_error(done, DAMAGE, self.segment, "byte %d" % byte, "offset 20")
         self.assertEqual(done.out, b"".join(self.records[:20]))
-        self.expect_error(self.caisson("cat", self.log, "--from", 21), DAMAGE, "[0, 20)", "damaged")
+        self.expect_error(self.caisson("cat", self.log, "--from", 19, "--to", 22), DAMAGE, "offset 20")
+
+    def test_cat_prints_what_follows_it_when_asked_to_begin_there(self):
+        byte = self.damage(20)
+        for first in (21, 35, 49):
+            done = self.caisson("cat", self.log, "--from", first)
+            self.assertEqual((done.code, done.err), (OK, ""))
+            self.assertEqual(done.out, b"".join(self.records[first:]))
+        done = self.caisson("cat", self.log, "--from", 21, "--to", 23)
+        self.assertEqual((done.code, done.out), (OK, b"".join(self.records[21:23])))
+        done = self.caisson("cat", self.log, "--from", 20)
+        self.expect_error(done, DAMAGE, self.segment, "byte %d" % byte, "offset 20")
+        self.assertEqual(done.out, b"")
+        self.expect_error(self.caisson("cat", self.log, "--from", 51), ERROR, self.log, "offset 51", "[0, 50)")
 
     def test_dump_goes_on_behind_it(self):
         self.damage(20)
