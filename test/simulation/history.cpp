@@ -89,7 +89,7 @@ std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, pr
 struct scene {
     scene(std::uint64_t seed, inspection inspects)
         : random(seed),
-          chosen(swarm_for(seed, random, inspects)),
+          chosen(swarm_for(random, inspects)),
           device(world_for(seed)),
           machine(seed, device) {}
 
@@ -164,7 +164,7 @@ history_report run_history(std::uint64_t seed, inspection inspects) {
         }
         here.machine.power_on();
     }
-    if (seed % 4 == 0 && here.has_closed && report.complaint.empty()) {
+    if (here.chosen.ends_in_damage && here.has_closed && report.complaint.empty()) {
         report.complaint =
             end_in_damage(here.machine, here.judge, here.chosen, here.random, here.end);
     }

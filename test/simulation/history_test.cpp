@@ -6,7 +6,9 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <fstream>
+#include <set>
 #include <string>
+#include <tuple>
 
 using namespace caisson::sim;
 
@@ -51,4 +53,15 @@ TEST_CASE("one seed is one history", "[simulation]") {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         CHECK(run_history(seed).trace_hash == run_history(seed).trace_hash);
     }
+}
+
+TEST_CASE("what a history is and on what device are drawn independently", "[simulation]") {
+    std::set<std::tuple<std::uint32_t, bool, bool>> met;
+    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+        const world_options device = world_for(seed);
+        caisson::prng random(seed);
+        const swarm chosen = swarm_for(random, inspection::by_seed);
+        met.emplace(device.sector_size_bytes, chosen.has_inspectors, chosen.ends_in_damage);
+    }
+    CHECK(met.size() == 8);
 }

@@ -9,17 +9,18 @@ using namespace caisson::literals;
 world_options world_for(std::uint64_t seed) {
     prng random(seed * 2 + 1);
     world_options options = world_options::from_seed(seed);
-    options.sector_size_bytes = seed % 2 == 0 ? 512 : 4096;
     options.copies_on_write = random.below(10) == 0;
     options.supports_allocate = random.below(10) != 0;
     options.supports_direct = random.below(10) != 0;
     return options;
 }
 
-swarm swarm_for(std::uint64_t seed, prng& random, inspection inspects) {
+swarm swarm_for(prng& random, inspection inspects) {
     swarm chosen;
-    // Not from `random`: looking on changes nothing in what the others draw.
-    chosen.has_inspectors = inspects == inspection::always || seed % 8 == 3;
+    // Drawn in any case: looking on changes nothing in what the others draw.
+    const bool is_inspected_by_chance = random.below(8) == 0;
+    chosen.has_inspectors = inspects == inspection::always || is_inspected_by_chance;
+    chosen.ends_in_damage = random.below(4) == 0;
     chosen.writers_max = 1 + static_cast<unsigned>(random.below(random.below(3) == 0 ? 40 : 6));
     const std::uint64_t sizes[] = {16, 200, 3'000, 12'000};
     chosen.record_bytes_max = sizes[random.below(4)];

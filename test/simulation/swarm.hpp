@@ -29,10 +29,11 @@ struct swarm {
     bool has_short_transfers = false;
     bool runs_out_of_space = false;
     bool mostly_kills = false;
+    bool ends_in_damage = false;  ///< the closed log loses its newest records in the end
     log_options options;
 };
 
 world_options world_for(std::uint64_t seed);
-swarm swarm_for(std::uint64_t seed, prng& random, inspection inspects);
+swarm swarm_for(prng& random, inspection inspects);
 
 }  // namespace caisson::sim
