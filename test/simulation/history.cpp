@@ -19,12 +19,11 @@ namespace {
 
 using namespace caisson::literals;
 
-constexpr unsigned crashes_per_history = 5;
-constexpr unsigned appends_per_history = 200;
 constexpr unsigned lives_max = 1'000;
 
-/// Faults of one life. True: its appends, and its opening, may fail.
-bool arm_faults(world& machine, const world_options& device, const swarm& chosen, prng& random) {
+/// Faults of one life, and what it may fail for.
+void arm_faults(world& machine, const world_options& device, const swarm& chosen, prng& random,
+                process_plan& plan) {
     fault_rates rates;
     bool is_faulty = false;
     if (chosen.has_short_transfers && random.below(2) == 0) {
@@ -42,12 +41,13 @@ bool arm_faults(world& machine, const world_options& device, const swarm& chosen
     machine.set_fault_rates(rates);
     if (chosen.runs_out_of_space && random.below(2) == 0) {
         machine.set_capacity(200_KiB + random.below(300) * 1024);
+        plan.is_space_limited = true;
         // Where space cannot be reserved, a full disk shows at a commit's write, which poisons.
-        is_faulty = is_faulty || device.copies_on_write || !device.supports_allocate;
+        plan.full_disk_poisons = device.copies_on_write || !device.supports_allocate;
     } else {
         machine.set_capacity(0);
     }
-    return is_faulty;
+    plan.is_faulty = is_faulty || plan.full_disk_poisons;
 }
 
 void end_life(world& machine, const swarm& chosen, prng& random) {
@@ -87,53 +87,81 @@ std::string end_in_damage(world& machine, oracle& judge, const swarm& chosen, pr
 
 /// What one seed's lives share.
 struct scene {
-    scene(std::uint64_t seed, inspection inspects)
-        : random(seed),
-          chosen(swarm_for(random, inspects)),
+    scene(std::uint64_t seed, const history_options& how)
+        : options(how),
           device(world_for(seed)),
+          random(seed),
+          chosen(swarm_for(random, how.inspects)),
           machine(seed, device) {}
 
+    const history_options options;
+    const world_options device;
     prng random;
     const swarm chosen;
-    const world_options device;
     world machine;
     oracle judge;
-    log_offset end;           ///< of the log, when the last process had done its work
-    bool has_closed = false;  ///< the last process closed it
+    log_offset end;                ///< of the log, when the last process had done its work
+    bool has_closed = false;       ///< the last process closed it
+    bool was_only_opened = false;  ///< and read, by the last process, which did no more
 };
 
-void live_once(scene& here, bool is_last, history_report& report) {
+process_plan plan_life(scene& here, bool is_last) {
     process_plan plan;
+    plan.has_probes = here.options.has_probes;
+    plan.has_direct = here.device.supports_direct;
     if (is_last) {
         here.machine.set_fault_rates({});
         here.machine.set_capacity(0);
     } else {
-        plan.is_faulty = arm_faults(here.machine, here.device, here.chosen, here.random);
+        arm_faults(here.machine, here.device, here.chosen, here.random, plan);
+        plan.only_opens = here.random.below(10) == 0;
     }
+    plan.is_second_open = here.was_only_opened && !plan.is_faulty;
     plan.closes = is_last || here.random.below(4) == 0;
+    return plan;
+}
+
+/// What is wrong with how a life ended; empty: nothing.
+std::string judge_end(const scene& here, const process& server, bool is_last, bool is_at_rest) {
+    if (!here.judge.is_content()) {
+        return here.judge.complaint() + " (" + server.describe() + ")";
+    }
+    if (server.has_complaint()) {
+        return server.tally().complaint;
+    }
+    if ((is_last || is_at_rest) && !server.is_finished()) {
+        return "a life came to rest before its work was done: " + server.describe();
+    }
+    if (is_last && !server.has_recovered()) {
+        return "without a fault the log did not recover: " + server.describe();
+    }
+    return {};
+}
+
+void live_once(scene& here, bool is_last, history_report& report) {
+    const process_plan plan = plan_life(here, is_last);
     process server(here.machine, here.judge, here.chosen, here.random.next(), plan);
     // A crash at any moment, often early: in the middle of opening and recovery.
     const std::uint64_t steps =
         is_last ? UINT64_MAX : here.random.below(here.random.below(4) == 0 ? 60 : 6'000);
-    std::uint64_t step = 0;
-    while (step < steps && here.judge.is_content() && !server.is_finished() &&
-           !server.has_complaint() && here.machine.step()) {
-        ++step;
+    bool is_at_rest = false;
+    for (std::uint64_t step = 0; step < steps && !is_at_rest && here.judge.is_content() &&
+                                 !server.is_finished() && !server.has_complaint();
+         ++step) {
+        is_at_rest = !here.machine.step();
     }
     report.appends += server.tally().appends;
     report.rotations += server.tally().rotations;
-    report.complaint = server.tally().complaint;
+    report.second_opens += plan.is_second_open && server.has_recovered() ? 1u : 0u;
+    report.complaint = judge_end(here, server, is_last, is_at_rest);
     here.end = server.end();
     here.has_closed = server.has_closed();
-    if (!here.judge.is_content()) {
-        report.complaint = here.judge.complaint() + " (" + server.describe() + ")";
-    } else if (is_last && !server.is_finished() && report.complaint.empty()) {
-        report.complaint =
-            "the last life came to rest before its work was done: " + server.describe();
-    }
+    here.was_only_opened = plan.only_opens && server.has_recovered();
     here.judge.crashed();
     end_life(here.machine, here.chosen, here.random);
-    ++report.crashes;
+    if (!server.has_closed()) {
+        ++report.crashes;
+    }
 }
 
 /// What the world saw the engine do, whatever came of it.
@@ -152,8 +180,8 @@ std::string misconduct(const world_counters& counted) {
 
 }  // namespace
 
-history_report run_history(std::uint64_t seed, inspection inspects) {
-    scene here(seed, inspects);
+history_report run_history(std::uint64_t seed, const history_options& how) {
+    scene here(seed, how);
     history_report report;
     for (unsigned life = 0; report.complaint.empty(); ++life) {
         const bool is_long_enough = report.appends >= appends_per_history || life >= lives_max;
@@ -172,7 +200,7 @@ history_report run_history(std::uint64_t seed, inspection inspects) {
         report.complaint = here.judge.complaint();
     }
     const world_counters counted = here.machine.counters();
-    if (report.complaint.empty()) {
+    if (report.complaint.empty() && how.has_probes) {
         report.complaint = misconduct(counted);
     }
     report.trace_hash = here.machine.trace_hash();
@@ -181,6 +209,16 @@ history_report run_history(std::uint64_t seed, inspection inspects) {
     report.steps = counted.steps;
     report.faults = counted.faults;
     report.races = counted.races;
+    return report;
+}
+
+history_report run_history_twice(std::uint64_t seed, const history_options& how) {
+    history_report report = run_history(seed, how);
+    oracle judge;
+    judge.ran_twice(report.trace_hash, run_history(seed, how).trace_hash);
+    if (report.complaint.empty()) {
+        report.complaint = judge.complaint();
+    }
     return report;
 }
 

@@ -144,7 +144,10 @@ void oracle::closed() {
     is_closed_ = true;
 }
 
-void oracle::crashed() { is_closed_ = true; }
+void oracle::crashed() {
+    is_closed_ = true;
+    had_fault_ = false;
+}
 
 void oracle::damaged(log_offset begin, log_offset end, bool has_witness) {
     damage_ = damage{begin, end, has_witness};
@@ -293,7 +296,6 @@ void oracle::recovered(const recovered_log& log) {
     batches_.clear();
     seen_.clear();
     damage_.reset();
-    had_fault_ = false;
     is_closed_ = false;
 }
 

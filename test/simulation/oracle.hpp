@@ -48,11 +48,12 @@ public:
     void read(log_offset first, std::span<const payload> records);
 
     // What the world did.
-    /// An I/O error or the like: until the next recovery appends may fail, and an open may.
+    /// An I/O error or the like: until the end of this life appends may fail, and an open may.
     void fault_happened();
     /// `close()` returned: every call was answered before.
     void closed();
-    /// The process ended by a crash or kill: what was not answered never will be.
+    /// The process ended by a crash or kill: what was not answered never will be. Faults of this
+    /// life excuse nothing in the next one.
     void crashed();
     /// The records of [begin, end) were damaged on the disk. With a `witness` the log must notice
     /// at open or read; without, it may take the damage for a torn write and end at `begin`.

@@ -325,6 +325,24 @@ TEST_CASE("a log is refused only with a cause", "[oracle]") {
         judge.refused(std::nullopt);
         CHECK(judge.is_content());
     }
+    SECTION("a fault of this life, before the log was recovered") {
+        judge.fault_happened();
+        judge.recovered(log_of("abc"));
+        judge.refused(at(1));
+        CHECK(judge.is_content());
+    }
+    SECTION("a fault of an earlier life is none, recovered or not") {
+        judge.fault_happened();
+        oracle other = judge;
+        judge.crashed();
+        judge.refused(std::nullopt);
+        CHECK_THAT(judge.complaint(), ContainsSubstring("no fault"));
+        other.recovered(log_of("abc"));
+        other.fault_happened();
+        other.crashed();
+        other.refused(std::nullopt);
+        CHECK_THAT(other.complaint(), ContainsSubstring("no fault"));
+    }
 }
 
 TEST_CASE("a purge lets the beginning go, and no more than it named", "[oracle]") {

@@ -27,6 +27,26 @@ std::optional<std::uint64_t> durable_length(world& machine, const std::string& n
     return content ? std::optional<std::uint64_t>(content->size()) : std::nullopt;
 }
 
+/// As the limit of what is pending counts it (docs/format.md: a length before each record).
+std::uint64_t framed_bytes(const std::vector<payload>& records) {
+    std::uint64_t total = 0;
+    for (const payload& each : records) {
+        total += 4 + each.size();
+    }
+    return total;
+}
+
+std::uint64_t changes_started(const world& machine) {
+    const world_counters& counted = machine.counters();
+    std::uint64_t changes = 0;
+    for (const operation_kind each :
+         {operation_kind::create, operation_kind::rename, operation_kind::unlink,
+          operation_kind::write, operation_kind::truncate, operation_kind::allocate}) {
+        changes += counted.operations_by_kind[static_cast<std::size_t>(each)];
+    }
+    return changes;
+}
+
 /// A fact that STATE took back is settled in both slots before an append is acknowledged: no slot
 /// that rots may bring it back. Here: the clean mark, which every append takes back.
 bool holds_clean_mark(world& machine) {
@@ -52,7 +72,10 @@ bool holds_clean_mark(world& machine) {
 process::process(world& machine, oracle& judge, const swarm& chosen, std::uint64_t seed,
                  process_plan plan)
     : machine_(machine), judge_(judge), swarm_(chosen), random_(seed), plan_(plan) {
-    if (plan_.is_faulty) {
+    before_.faults = machine_.counters().faults;
+    before_.changes = changes_started(machine_);
+    before_.content_hash = plan_.is_second_open ? machine_.disk().durable_hash() : 0;
+    if (plan_.full_disk_poisons) {
         judge_.fault_happened();
     }
     engine_.emplace(engine::on(machine));
@@ -93,18 +116,17 @@ net::awaitable<void> process::serve() {
     options.report = &report;
     auto opened = co_await engine_->async_open(log_path, options);
     if (!opened) {
-        refusal_ = report.refused;
-        judge_.refused(report.refused ? report.refused->offset() : std::nullopt);
-        was_refused_ = true;
+        refused(report.refused);
         is_finished_ = true;
         co_return;
     }
     log_ = std::move(opened).value();
-    if (report.cut_bytes > 0 &&
+    check_second_open();
+    if (plan_.has_probes && report.cut_bytes > 0 &&
         durable_length(machine_, report.cut_segment) != report.cut_position_bytes) {
-        tally_.complaint = "a cut was not durable when the log was opened";
+        note("a cut was not durable when the log was opened");
     }
-    if (!co_await show_content()) {
+    if (!co_await show_content() || plan_.only_opens) {
         is_finished_ = true;
         co_return;
     }
@@ -117,6 +139,37 @@ net::awaitable<void> process::serve() {
     }
 }
 
+void process::note(std::string complaint) {
+    if (tally_.complaint.empty()) {
+        tally_.complaint = std::move(complaint);
+    }
+}
+
+// Only what happened in this life, and before the answer that it is to excuse.
+void process::tell_of_faults() {
+    if (machine_.counters().faults > before_.faults) {
+        judge_.fault_happened();
+    }
+}
+
+void process::refused(std::optional<failure> why) {
+    refusal_ = std::move(why);
+    was_refused_ = true;
+    tell_of_faults();
+    judge_.refused(refusal_ ? refusal_->offset() : std::nullopt);
+}
+
+// Through the page cache recovery writes again what it found, whatever it knows: there nothing may
+// have changed.
+void process::check_second_open() {
+    if (!plan_.is_second_open) {
+        return;
+    }
+    const bool is_same = machine_.disk().durable_hash() == before_.content_hash;
+    const std::uint64_t changes = changes_started(machine_) - before_.changes;
+    judge_.opened_again(!plan_.has_direct && is_same ? 0 : changes);
+}
+
 // Reads all there is, as a client would after opening, and tells the oracle.
 net::awaitable<bool> process::show_content() {
     recovered_log content;
@@ -125,9 +178,7 @@ net::awaitable<bool> process::show_content() {
     for (;;) {
         auto batch = co_await reader.async_next();
         if (!batch) {
-            refusal_ = reader.failure_cause();
-            judge_.refused(refusal_ ? refusal_->offset() : std::nullopt);
-            was_refused_ = true;
+            refused(reader.failure_cause());
             co_return false;
         }
         if (batch.value().empty()) {
@@ -138,9 +189,7 @@ net::awaitable<bool> process::show_content() {
         }
     }
     judge_.recovered(content);
-    if (plan_.is_faulty) {
-        judge_.fault_happened();  // the oracle forgets faults at a recovery; this life's go on
-    }
+    has_recovered_ = true;
     co_return true;
 }
 
@@ -167,19 +216,34 @@ net::awaitable<void> process::append(prng& random) {
         buffers.emplace_back(record.data(), record.size());
     }
     const oracle::batch_id batch = judge_.submit(records);
-    judge_.may_be_refused(batch);
+    const bool is_too_large = framed_bytes(records) > swarm_.options.max_pending_bytes;
+    if (plan_.is_space_limited || is_too_large) {
+        judge_.may_be_refused(batch);
+    }
     ++tally_.appends;
     const auto outcome = co_await log_.async_append_batch(buffers);
     if (outcome) {
         judge_.acknowledged(batch, outcome.value().begin);
-        if (!std::exchange(has_checked_mark_, true) && holds_clean_mark(machine_)) {
-            tally_.complaint =
-                "an append was acknowledged while a slot of STATE still held the clean mark";
+        if (plan_.has_probes && !std::exchange(has_checked_mark_, true) &&
+            holds_clean_mark(machine_)) {
+            note("an append was acknowledged while a slot of STATE still held the clean mark");
         }
-    } else if (outcome.error() == errc::outcome_unknown) {
-        judge_.outcome_unknown(batch);
     } else {
-        judge_.not_written(batch);
+        append_failed(batch, outcome.error(), is_too_large);
+    }
+}
+
+void process::append_failed(oracle::batch_id batch, error_code why, bool is_too_large) {
+    tell_of_faults();
+    if (why == errc::outcome_unknown) {
+        judge_.outcome_unknown(batch);
+        return;
+    }
+    judge_.not_written(batch);
+    // The causes there are in this workload: nothing here closes under an append or cancels it.
+    if (is_too_large ? why != errc::batch_too_large && why != errc::poisoned
+                     : why != errc::no_space && why != errc::poisoned) {
+        note("an append was refused for another reason: " + why.message());
     }
 }
 
@@ -246,7 +310,7 @@ net::awaitable<void> process::look_once(verify_verdict worst) {
     auto view = co_await inspecting_->async_open_view(log_path);
     if (!view) {
         if (view.error() != errc::log_not_found) {
-            tally_.complaint = "a view could not be opened: " + view.error().message();
+            note("a view could not be opened: " + view.error().message());
         }
         co_return;
     }

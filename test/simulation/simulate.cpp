@@ -1,5 +1,5 @@
 // simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim`.
-// Usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME] [--inspect always]
+// Usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME] [--inspect always] [--probes off]
 // Exit: 0 every history was legal, 1 one was not (its seed is printed), 2 usage.
 
 #include "base/planted_names.hpp"
@@ -21,11 +21,14 @@ namespace {
 
 int usage() {
     std::fprintf(stderr, "usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME] "
-                         "[--inspect always]\n");
+                         "[--inspect always] [--probes off]\n");
     return 2;
 }
 
-auto inspects = caisson::sim::inspection::by_seed;
+/// One seed in so many is run twice: two runs are one history.
+constexpr std::uint64_t seeds_per_double_run = 50;
+
+caisson::sim::history_options how;
 
 int run_range(std::uint64_t first, std::uint64_t seeds) {
     caisson::sim::history_report total;
@@ -34,7 +37,9 @@ int run_range(std::uint64_t first, std::uint64_t seeds) {
     std::uint64_t fewest_crashes = UINT64_MAX;
     const auto begin = std::chrono::steady_clock::now();
     for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
-        const caisson::sim::history_report one = caisson::sim::run_history(seed, inspects);
+        const caisson::sim::history_report one = seed % seeds_per_double_run == 0
+                                                     ? caisson::sim::run_history_twice(seed, how)
+                                                     : caisson::sim::run_history(seed, how);
         if (!one.complaint.empty()) {
             std::printf("seed %" PRIu64 ": %s\n", seed, one.complaint.c_str());
             return 1;
@@ -45,6 +50,7 @@ int run_range(std::uint64_t first, std::uint64_t seeds) {
         total.acknowledged += one.acknowledged;
         total.crashes += one.crashes;
         total.recoveries += one.recoveries;
+        total.second_opens += one.second_opens;
         total.rotations += one.rotations;
         total.steps += one.steps;
         total.faults += one.faults;
@@ -54,11 +60,12 @@ int run_range(std::uint64_t first, std::uint64_t seeds) {
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     std::printf("%" PRIu64 " seeds (each %" PRIu64 " appends and %" PRIu64
                 " crashes or more), %" PRIu64 " appends, %" PRIu64 " records acknowledged, %" PRIu64
-                " crashes, %" PRIu64 " recoveries, %" PRIu64 " rotations, %" PRIu64
-                " faults, %" PRIu64 " steps, 0 lost; %.1f s, %.0f seeds/s, trace %016" PRIx64 "\n",
+                " crashes, %" PRIu64 " recoveries, %" PRIu64 " of them again, %" PRIu64
+                " rotations, %" PRIu64 " faults, %" PRIu64
+                " steps, 0 lost; %.1f s, %.0f seeds/s, trace %016" PRIx64 "\n",
                 seeds, fewest_appends, fewest_crashes, total.appends, total.acknowledged,
-                total.crashes, total.recoveries, total.rotations, total.faults, total.steps,
-                seconds, static_cast<double>(seeds) / seconds, trace);
+                total.crashes, total.recoveries, total.second_opens, total.rotations, total.faults,
+                total.steps, seconds, static_cast<double>(seeds) / seconds, trace);
     return 0;
 }
 
@@ -108,7 +115,9 @@ int main(int argc, char** argv) {
         } else if (name == "--jobs") {
             jobs = std::strtoull(argv[k + 1], nullptr, 10);
         } else if (name == "--inspect" && std::strcmp(argv[k + 1], "always") == 0) {
-            inspects = caisson::sim::inspection::always;
+            how.inspects = caisson::sim::inspection::always;
+        } else if (name == "--probes" && std::strcmp(argv[k + 1], "off") == 0) {
+            how.has_probes = false;
         } else if (name == "--bug") {
             if (!caisson::plant(argv[k + 1])) {
                 std::fprintf(stderr,
