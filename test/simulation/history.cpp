@@ -222,4 +222,13 @@ history_report run_history_twice(std::uint64_t seed, const history_options& how)
     return report;
 }
 
+std::string shortcoming(const history_report& report) {
+    if (report.appends < appends_per_history || report.crashes < crashes_per_history) {
+        return "too short a history: " + std::to_string(report.appends) + " appends of " +
+               std::to_string(appends_per_history) + ", " + std::to_string(report.crashes) +
+               " crashes of " + std::to_string(crashes_per_history);
+    }
+    return {};
+}
+
 }  // namespace caisson::sim

@@ -43,4 +43,7 @@ history_report run_history(std::uint64_t seed, const history_options& how = {});
 /// The same, twice: complains also when the two differ.
 history_report run_history_twice(std::uint64_t seed, const history_options& how = {});
 
+/// Why the history shows less than it claims; empty: it does not.
+std::string shortcoming(const history_report& report);
+
 }  // namespace caisson::sim

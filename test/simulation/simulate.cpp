@@ -1,6 +1,6 @@
 // simulate: runs histories of a range of seeds and reports; the long runs of `tools/dev sim`.
 // Usage: simulate [--first N] [--seeds N] [--jobs N] [--bug NAME] [--inspect always] [--probes off]
-// Exit: 0 every history was legal, 1 one was not (its seed is printed), 2 usage.
+// Exit: 0 every history was legal and long enough, 1 one was not (its seed is printed), 2 usage.
 
 #include "base/planted_names.hpp"
 #include "simulation/history.hpp"
@@ -42,6 +42,11 @@ int run_range(std::uint64_t first, std::uint64_t seeds) {
                                                      : caisson::sim::run_history(seed, how);
         if (!one.complaint.empty()) {
             std::printf("seed %" PRIu64 ": %s\n", seed, one.complaint.c_str());
+            return 1;
+        }
+        // No verdict on the engine: a planted bug that only shortens histories is not caught.
+        if (const std::string lacking = caisson::sim::shortcoming(one); !lacking.empty()) {
+            std::printf("simulate: seed %" PRIu64 " shows nothing: %s\n", seed, lacking.c_str());
             return 1;
         }
         fewest_appends = std::min(fewest_appends, one.appends);
