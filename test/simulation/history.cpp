@@ -7,10 +7,12 @@
 #include "base/units.hpp"
 #include "format/layout.hpp"
 #include "format/names.hpp"
+#include "format/state.hpp"
 #include "simulation/oracle.hpp"
 #include "simulation/process.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace caisson::sim {
@@ -48,6 +50,23 @@ void arm_faults(world& machine, const world_options& device, const swarm& chosen
         machine.set_capacity(0);
     }
     plan.is_faulty = is_faulty || plan.full_disk_poisons;
+}
+
+/// One slot of STATE rots while the machine is off, the one that counts or the other, where both
+/// are whole: the log bears one bad slot. True: it did.
+bool rot_a_slot(world& machine, prng& random) {
+    constexpr std::size_t slot_bytes = format::layout::state::slot_bytes;
+    const std::string path = std::string(log_path) + "/STATE";
+    const auto content = machine.disk().read_file(path);
+    const std::uint64_t rotten = format::state_slot_position_bytes(random.below(2) == 0 ? 0 : 1);
+    for (unsigned slot = 0; slot < 2; ++slot) {
+        const std::uint64_t position = format::state_slot_position_bytes(slot);
+        if (!content || position + slot_bytes > content->size() ||
+            !format::decode_state(std::span(*content).subspan(position).first<slot_bytes>())) {
+            return false;
+        }
+    }
+    return machine.disk().corrupt(path, rotten + random.below(slot_bytes), std::byte{4});
 }
 
 void end_life(world& machine, const swarm& chosen, prng& random) {
@@ -158,7 +177,15 @@ void live_once(scene& here, bool is_last, history_report& report) {
     here.has_closed = server.has_closed();
     here.was_only_opened = plan.only_opens && server.has_recovered();
     here.judge.crashed();
+    const std::uint64_t cuts = here.machine.counters().power_cuts;
     end_life(here.machine, here.chosen, here.random);
+    // Not in the end, where the slot that goes may be the witness of the damage to come; not after
+    // a kill, whose last write may still tear the other slot.
+    if (!is_last && here.machine.counters().power_cuts > cuts && here.random.below(8) == 0 &&
+        rot_a_slot(here.machine, here.random)) {
+        here.was_only_opened = false;  // the next one has a slot to write
+        ++report.rotten_slots;
+    }
     if (!server.has_closed()) {
         ++report.crashes;
     }

@@ -31,6 +31,7 @@ struct history_report {
     std::uint64_t recoveries = 0;
     std::uint64_t second_opens = 0;  ///< right after one that did no more
     std::uint64_t rotations = 0;
+    std::uint64_t rotten_slots = 0;  ///< of STATE, between two lives
     std::uint64_t steps = 0;
     std::uint64_t faults = 0;
     /// two writes in flight to one sector: the engine never does that

@@ -66,12 +66,17 @@ TEST_CASE("what a history is and on what device are drawn independently", "[simu
     CHECK(met.size() == 8);
 }
 
-TEST_CASE("histories recover again what a recovery left, and find it done", "[simulation]") {
+TEST_CASE("histories open again what an open left, and open with a rotten slot of STATE",
+          "[simulation]") {
     std::uint64_t second_opens = 0;
-    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-        second_opens += run_history(seed).second_opens;
+    std::uint64_t rotten_slots = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        const history_report report = run_history(seed);
+        second_opens += report.second_opens;
+        rotten_slots += report.rotten_slots;
     }
     CHECK(second_opens >= 50);
+    CHECK(rotten_slots >= 50);
 }
 
 TEST_CASE("a history with too few appends or crashes shows less than it claims", "[simulation]") {
