@@ -4,7 +4,8 @@
     planted_bugs.py SIMULATE [--seeds N]
 
 SIMULATE is the program of a build with -Dplanted_bugs=true. Exit 0: a run without a bug is clean and each bug is caught by
-an illegal history: by the oracle or a probe (docs/reliability.md). An abort, a sanitizer's report or wrong usage is no such judgement.
+an illegal history: by the oracle or a probe (docs/reliability.md). An abort, a sanitizer's report, a history that is too
+short or wrong usage is no such judgement.
 """
 
 import argparse
