@@ -108,6 +108,15 @@ int evict(volatile_disk& disk, const words& given) {
     return 0;
 }
 
+int tear_between_blocks(volatile_disk& disk, const words& given) {
+    const auto sectors = given.size() == 2 ? number(given[1]) : std::nullopt;
+    if (!sectors || *sectors == 0) {
+        return -EINVAL;
+    }
+    disk.tear_between_blocks_of(*sectors);
+    return 0;
+}
+
 }  // namespace
 
 int run_command(volatile_disk& disk, std::string_view line) {
@@ -126,6 +135,9 @@ int run_command(volatile_disk& disk, std::string_view line) {
     }
     if (given[0] == "evict") {
         return evict(disk, given);
+    }
+    if (given[0] == "block") {
+        return tear_between_blocks(disk, given);
     }
     if (given == words{"power", "on"}) {
         disk.restore_power();

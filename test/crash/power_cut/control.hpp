@@ -3,6 +3,7 @@
 // Knows nothing about FUSE. Read docs/reliability.md, "Power cuts on real file systems".
 //
 //   crash SEED KEEP_PERCENT        cut the power; each unflushed sector survives this often
+//   block SECTORS                  tear writes only between aligned blocks of so many sectors
 //   power on                       restore it; the cache is empty and no fault is set
 //   eio KIND COUNT [BEGIN END]     fail the next COUNT operations on sectors [BEGIN, END);
 //                                  KIND = read | write | flush

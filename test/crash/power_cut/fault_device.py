@@ -176,7 +176,9 @@ class FaultDevice:
             control.write(text.encode())
 
     def statistics(self):
-        lines = (self._fault_files / "control").read_text(encoding="utf-8").splitlines()
+        # One read: the text may be another one, and longer, by the next.
+        with open(self._fault_files / "control", "rb", buffering=0) as control:
+            lines = control.read(4096).decode().splitlines()
         return {name: int(value) for name, value in (line.split() for line in lines)}
 
     def format(self):

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iterator>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,28 @@ sector_range sectors_of(std::uint64_t position_bytes, std::size_t bytes) {
 bool overlaps(sector_range left, sector_range right) {
     return left.begin < right.end && right.begin < left.end;
 }
+
+/// One draw for all sectors of a block; they are asked for in ascending order.
+class block_draw {
+public:
+    block_draw(prng& from, std::uint64_t percent, std::uint64_t sectors_per_block)
+        : from_(from), percent_(percent), sectors_per_block_(sectors_per_block) {}
+
+    bool operator()(std::uint64_t sector) {
+        if (const std::uint64_t block = sector / sectors_per_block_; block_ != block) {
+            block_ = block;
+            drawn_ = from_.chance(percent_, 100);
+        }
+        return drawn_;
+    }
+
+private:
+    prng& from_;
+    const std::uint64_t percent_;
+    const std::uint64_t sectors_per_block_;
+    std::uint64_t block_ = std::numeric_limits<std::uint64_t>::max();  // none
+    bool drawn_ = false;
+};
 
 }  // namespace
 
@@ -92,9 +115,10 @@ int volatile_disk::write(std::uint64_t position_bytes, std::span<const std::byte
     if (admitted.error != 0) {
         return admitted.error;
     }
+    block_draw evicts(evictions_, evict_percent_, sectors_per_block_);
     for (std::uint64_t number = touched.begin; number < touched.end; ++number) {
         auto [entry, is_new] = unflushed_.try_emplace(number);
-        if (!is_new && evictions_.chance(evict_percent_, 100)) {
+        if (evicts(number) && !is_new) {
             ++statistics_.sectors_evicted;
             if (const int error = write_sector(number, entry->second); error != 0) {
                 return error;
@@ -114,11 +138,17 @@ int volatile_disk::flush() {
     return is_lying_ ? 0 : write_back();
 }
 
+void volatile_disk::tear_between_blocks_of(std::uint64_t sectors) {
+    const std::lock_guard guard(mutex_);
+    sectors_per_block_ = sectors;
+}
+
 int volatile_disk::cut_power(std::uint64_t seed, std::uint64_t keep_percent) {
     const std::lock_guard guard(mutex_);
     prng survivors(seed);
-    statistics_.sectors_dropped += std::erase_if(
-        unflushed_, [&](const auto&) { return !survivors.chance(keep_percent, 100); });
+    block_draw survives(survivors, keep_percent, sectors_per_block_);
+    statistics_.sectors_dropped +=
+        std::erase_if(unflushed_, [&](const auto& entry) { return !survives(entry.first); });
     statistics_.sectors_kept += unflushed_.size();
     const int error = write_back();
     statistics_.is_powered = false;

@@ -56,6 +56,10 @@ public:
     /// disk lies.
     int flush();
 
+    /// Writes are torn only between blocks of `sectors` (> 0): those of one aligned block are kept,
+    /// dropped and evicted together. 1, as in the beginning: between any two sectors. Stays until
+    /// changed.
+    void tear_between_blocks_of(std::uint64_t sectors);
     /// Each unflushed sector survives with `keep_percent`, drawn from `seed`; from now on
     /// everything fails.
     int cut_power(std::uint64_t seed, std::uint64_t keep_percent);
@@ -103,6 +107,7 @@ private:
     std::array<fault, disk_operation_count> faults_{};
     prng evictions_;
     std::uint64_t evict_percent_ = 0;
+    std::uint64_t sectors_per_block_ = 1;
     bool is_lying_ = false;
     disk_statistics statistics_;
 };

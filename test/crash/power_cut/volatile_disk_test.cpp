@@ -102,6 +102,21 @@ TEST_CASE("a power cut keeps the given share, torn inside writes, and the same f
     }
 }
 
+TEST_CASE("with blocks of several sectors a power cut tears between blocks only", "[power_cut]") {
+    fixture on;
+    on.disk.tear_between_blocks_of(8);
+    on.disk.evict(50);
+    REQUIRE(on.fill(0, sectors_of_disk, 1) == 0);
+    REQUIRE(on.fill(0, sectors_of_disk, 2) == 0);
+    on.cut_power(7, 50);
+    CHECK(on.count(0) > 0);
+    CHECK(on.count(1) > 0);
+    CHECK(on.count(2) > 0);
+    for (std::uint64_t sector = 0; sector < sectors_of_disk; ++sector) {
+        CHECK(on.value_of(sector) == on.value_of(sector / 8 * 8));
+    }
+}
+
 TEST_CASE("a power cut that keeps everything loses nothing", "[power_cut]") {
     fixture on;
     REQUIRE(on.fill(0, sectors_of_disk, 1) == 0);
@@ -214,6 +229,7 @@ TEST_CASE("the control file's commands reach the disk", "[power_cut]") {
     REQUIRE(run_command(on.disk, "lie off") == 0);
     REQUIRE(on.disk.flush() == 0);
     CHECK(on.disk.statistics().sectors_unflushed == 0);
+    REQUIRE(run_command(on.disk, "block 8") == 0);
     REQUIRE(run_command(on.disk, "crash 42 50\n") == 0);
     CHECK(describe(on.disk.statistics()).find("is_powered 0\n") != std::string::npos);
     REQUIRE(run_command(on.disk, "power on\n") == 0);
@@ -240,6 +256,8 @@ TEST_CASE("what is no command is refused", "[power_cut]") {
                              "delay read",
                              "delay read 1us",
                              "delay reads 1",
+                             "block",
+                             "block 0",
                              "lie",
                              "lie 1",
                              "evict",

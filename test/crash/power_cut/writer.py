@@ -10,14 +10,18 @@ import time
 
 from records import payload
 
+# With pauses between them: a lone append, a full pipeline, and the passage from one to the other.
+BURSTS = (1, 1, 8, 64, 512)
+
 
 class Writer:
     """`caisson append` or its like: records in, acknowledged offsets out, one a line."""
 
-    def __init__(self, command, environment, number, first_offset, seed):
+    def __init__(self, command, environment, number, first_offset, seed, bursts=BURSTS):
         self._number = number
         self._first_offset = first_offset
         self._draw = random.Random(seed)
+        self._bursts = bursts
         self._is_stopping = threading.Event()
         self.first_acknowledged = threading.Event()
         self.acknowledged_end = first_offset
@@ -41,9 +45,7 @@ class Writer:
         offset = self._first_offset
         try:
             while not self._is_stopping.is_set():
-                # Bursts and pauses: a lone append, a full pipeline, and the passage from one to the
-                # other.
-                burst = self._draw.choice((1, 1, 8, 64, 512))
+                burst = self._draw.choice(self._bursts)
                 records = [payload(self._number, offset + at) + b"\n" for at in range(burst)]
                 self._process.stdin.write(b"".join(records))
                 self._process.stdin.flush()
