@@ -24,11 +24,11 @@ import sys
 import time
 
 from fault_device import FaultDevice, MountFailure, Skip, require_machine
-from records import Damage, Ledger
+from records import Damage, Ledger, Missing
 from writer import BURSTS, Writer
 
 OK, FAILED, SKIPPED = 0, 1, 77
-VERIFY_CLEAN, VERIFY_TORN_TAIL = 0, 3
+CLEAN, DAMAGED, TORN_TAIL = 0, 2, 3  # exit codes of the command
 KEEP_PERCENTS = (0, 25, 50, 75, 100)
 # Every second power cut comes while a flush is owed and takes a part of what was written: about two
 # in five of these leave a torn commit, which recovery has to cut off. One in 25 cuts must.
@@ -285,11 +285,11 @@ class PowerCutTest:
             self._cut_power_during_recovery()
         recovered = self._tool(*self._append_command("")[1:])
         if recovered.returncode != 0:
-            raise (Refused if recovered.returncode == 2 else Broken)(
+            raise (Refused if recovered.returncode == DAMAGED else Broken)(
                 f"recovery: exit {recovered.returncode}: {recovered.stdout.strip()}"
             )
         verified = self._tool("verify", self._log)
-        if verified.returncode != VERIFY_CLEAN:
+        if verified.returncode != CLEAN:
             raise Broken(
                 f"verify after recovery: exit {verified.returncode}: {verified.stdout.strip()}"
             )
@@ -304,17 +304,23 @@ class PowerCutTest:
 
     def _verify_as_found(self):
         verified = self._tool("verify", self._log)
-        if verified.returncode == VERIFY_TORN_TAIL:
+        if verified.returncode == TORN_TAIL:
             self.findings.torn_tails += 1
-        elif verified.returncode != VERIFY_CLEAN:
+        elif verified.returncode != CLEAN:
             text = f"verify: exit {verified.returncode}: {verified.stdout.strip()}"
             if self._ledger.promised_end > 0:
-                raise Refused(text)
+                # A command that fails for whatever reason is a failure and no proof of a loss.
+                if verified.returncode == DAMAGED:
+                    raise Refused(text)
+                raise (Broken if self._has_segments() else Lost)(text)
             if verified.returncode != FAILED:
                 raise Broken(text)
             # Nothing was ever promised here: a log whose creation was cut off is for the next
             # append to finish.
             self.findings.unfinished_creations += 1
+
+    def _has_segments(self):
+        return any(path.stat().st_size > 0 for path in self._log.rglob("*") if path.is_file())
 
     def _cut_power_during_recovery(self):
         self.findings.second_cuts += 1
@@ -339,6 +345,10 @@ class PowerCutTest:
         ) as cat:
             try:
                 count = self._ledger.check(cat.stdout)
+            except Missing:  # unless `cat` could not read what is there
+                if cat.wait() in (CLEAN, DAMAGED):
+                    raise
+                raise Broken(f"cat: exit {cat.returncode}") from None
             except Damage:
                 cat.kill()
                 raise

@@ -39,6 +39,10 @@ class Damage(Exception):
     """The log holds something else than it must; the message says what and where."""
 
 
+class Missing(Damage):
+    """What the log returned is right, and ends before the last promised record."""
+
+
 class Ledger:
     """What one log on one file system was given, promised and returned."""
 
@@ -74,7 +78,7 @@ class Ledger:
                 )
             count += 1
         if count < self.promised_end:
-            raise Damage(
+            raise Missing(
                 f"{self.promised_end - count} acknowledged records lost: {count} returned, "
                 f"{self.promised_end} promised"
             )
