@@ -114,8 +114,11 @@ net::awaitable<detailed<void>> opener::open() {
     BOOST_OUTCOME_CO_TRY(auto verdict, co_await look());
     if (verdict == directory_verdict::create) {
         BOOST_OUTCOME_CO_TRYV(co_await create());
-    } else if (verdict != directory_verdict::finish_creation &&
-               verdict != directory_verdict::recover) {
+    } else if (verdict == directory_verdict::finish_creation) {
+        // Who began may have named STATE without a sync. Nothing is put beside it before the name
+        // is durable: without STATE that would be the remains of a log.
+        BOOST_OUTCOME_CO_TRYV(co_await sync_names(root()));
+    } else if (verdict != directory_verdict::recover) {
         co_return describe_refusal(verdict, path_,
                                    log_.state ? std::optional(state()) : std::nullopt);
     }

@@ -66,6 +66,27 @@ TEST_CASE("D27: a log that was created and crashed at any moment is created agai
     }
 }
 
+TEST_CASE(
+    "a creation that was killed, and killed again while it was finished, survives a power cut",
+    "[log][recovery]") {
+    bool has_begun_whole = false;
+    for (std::uint64_t first = 1; !has_begun_whole; ++first) {
+        bool has_finished = false;
+        for (std::uint64_t then = 1; !has_finished; ++then) {
+            recovery_rig rig(first * 100 + then);
+            has_begun_whole = rig.open_until(first);
+            rig.world.kill();
+            rig.world.power_on();
+            has_finished = rig.open_until(then);
+            rig.power_cut(sim::survival::by_seed, sim::name_survival::subset);
+            const open_outcome again = rig.open();
+            INFO("killed after " << first << ", power cut after " << then << ": "
+                                 << again.message());
+            REQUIRE(again.is_open());
+        }
+    }
+}
+
 TEST_CASE("a failing call during creation refuses, and the next open goes on", "[log][recovery]") {
     for (std::uint64_t nth = 1; nth < 60; ++nth) {
         recovery_rig rig;
