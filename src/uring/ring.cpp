@@ -5,6 +5,7 @@
 
 #include "uring/ring_internal.hpp"
 
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 
@@ -105,12 +106,14 @@ void ring::post_turn() {
         return;
     }
     is_turn_posted_ = true;
-    net::post(executor_, [state = state_] {
+    auto turn = [state = state_] {
         on_home(state, [](ring& self) {
             self.is_turn_posted_ = false;
             self.service();
         });
-    });
+    };
+    net::post(executor_, net::bind_allocator(async::handler_allocator<void>(state_->turn_memory),
+                                             std::move(turn)));
 }
 
 void ring::retry_later() {
@@ -135,20 +138,20 @@ void ring::arm() {
     // Reading beats waiting for readability: Asio tries a read at once, which costs one failing
     // system call, where a wait modifies the epoll set and leaves the counter to be reset by us.
     // Measured: the wait alone, without the reset, fires for ever.
-    event_.async_read_some(net::buffer(&state_->event_count, sizeof state_->event_count),
-                           [state = state_](boost::system::error_code cancelled, std::size_t) {
-                               on_home(state, [cancelled](ring& self) {
-                                   self.is_armed_ = false;
-                                   if (cancelled) {
-                                       // something was started since; a signal is still in the
-                                       // counter
-                                       self.arm();
-                                       return;
-                                   }
-                                   ++self.facts_.wakeups;
-                                   self.service();
-                               });
-                           });
+    auto woken = [state = state_](boost::system::error_code cancelled, std::size_t) {
+        on_home(state, [cancelled](ring& self) {
+            self.is_armed_ = false;
+            if (cancelled) {
+                self.arm();  // something was started since; a signal is still in the counter
+                return;
+            }
+            ++self.facts_.wakeups;
+            self.service();
+        });
+    };
+    event_.async_read_some(
+        net::buffer(&state_->event_count, sizeof state_->event_count),
+        net::bind_allocator(async::handler_allocator<void>(state_->read_memory), std::move(woken)));
 }
 
 /// Without this a read armed for completions that a posted turn has taken would keep the home

@@ -2,6 +2,7 @@
 // What the parts of `ring` share and nobody else sees: the record of an operation in flight, the
 // state that handlers hold on to, and what ThreadSanitizer has to be told.
 
+#include "async/handler_memory.hpp"
 #include "io/guarded_executor.hpp"
 #include "uring/ring.hpp"
 
@@ -65,6 +66,9 @@ struct ring::request {
 struct ring::shared_state {
     ring* owner = nullptr;
     std::uint64_t event_count = 0;  // where Asio reads the eventfd to
+    // Every group of appends has a turn and a wake-up.
+    async::handler_memory turn_memory;
+    async::handler_memory read_memory;
     const net::io_context::executor_type executor;
     const std::shared_ptr<async::home_thread> thread;
     const std::shared_ptr<spdlog::logger> logger;
