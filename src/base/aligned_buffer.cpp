@@ -12,6 +12,8 @@
 #include <mutex>
 #include <vector>
 
+#include <sys/mman.h>
+
 namespace caisson {
 
 namespace {
@@ -57,6 +59,10 @@ aligned_buffer aligned_buffer::allocate(std::size_t size_bytes, std::size_t alig
         return made;
     }
     made.size_bytes_ = size_bytes;
+    if (alignment_bytes % huge_page_bytes == 0 && size_bytes % huge_page_bytes == 0) {
+        // Before the first touch: what is touched has its pages. A refusal costs speed only.
+        (void)::madvise(made.data_, size_bytes, MADV_HUGEPAGE);
+    }
     if (contents == fill::zeroed) {
         std::memset(made.data_, 0, size_bytes);
     }

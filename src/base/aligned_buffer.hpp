@@ -12,6 +12,11 @@ class aligned_buffer {
 public:
     enum class fill : bool { uninitialised, zeroed };
 
+    /// A block that is a multiple of this long, aligned to it, is asked to be backed by huge pages
+    /// (madvise, transparent_hugepage(7) of the kernel's admin guide): one piece of a device's
+    /// scatter list in place of 512. What the kernel refuses is ordinary memory.
+    static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
+
     constexpr aligned_buffer() noexcept = default;
 
     /// A block of `size_bytes` (> 0) at a multiple of `alignment_bytes` (a power of two); empty if

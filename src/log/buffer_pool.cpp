@@ -11,7 +11,12 @@ namespace caisson::log_detail {
 
 namespace {
 constexpr std::size_t page_bytes = 4096;
+
+std::size_t alignment_of(std::uint64_t size_bytes) noexcept {
+    return size_bytes % aligned_buffer::huge_page_bytes == 0 ? aligned_buffer::huge_page_bytes
+                                                             : page_bytes;
 }
+}  // namespace
 
 aligned_buffer buffer_pool::take(io::disk& disk, std::uint64_t size_bytes) {
     for (std::size_t k = 0; k < class_bytes.size(); ++k) {
@@ -24,7 +29,8 @@ aligned_buffer buffer_pool::take(io::disk& disk, std::uint64_t size_bytes) {
             chosen.idle.pop_back();
             return reused;
         }
-        aligned_buffer made = aligned_buffer::allocate(class_bytes[k], page_bytes);
+        aligned_buffer made =
+            aligned_buffer::allocate(class_bytes[k], alignment_of(class_bytes[k]));
         if (made && chosen.kept.size() < kept_per_class_max) {
             chosen.idle.reserve(kept_per_class_max);  // giving back never allocates
             chosen.kept.push_back(made.data());

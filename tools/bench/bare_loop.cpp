@@ -1,11 +1,12 @@
 // One thread, one ring, one file, nothing between the completion and the next submission. Best of
 // what io_uring offers: SINGLE_ISSUER and DEFER_TASKRUN, registered file, registered buffer,
 // preallocated and zero-written blocks (the first write to an unwritten extent changes metadata and
-// would measure the journal).
+// would measure the journal), huge pages, as the log's large groups have them.
 
 #include "tools/bench/bare_loop.hpp"
 
 #include "base/aligned_buffer.hpp"
+#include "base/units.hpp"
 
 #include <algorithm>
 #include <array>
@@ -165,7 +166,8 @@ private:
 };
 
 int loop::set_up(const std::string& directory, bare_loop_result& result) {
-    buffers_ = aligned_buffer::allocate(std::size_t{block_bytes_} * depth_, block_multiple_bytes);
+    constexpr std::size_t huge = aligned_buffer::huge_page_bytes;
+    buffers_ = aligned_buffer::allocate(round_up(std::size_t{block_bytes_} * depth_, huge), huge);
     if (!buffers_) {
         return ENOMEM;
     }

@@ -9,11 +9,33 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <limits>
+#include <string>
 #include <utility>
 
 namespace caisson {
 namespace {
+
+/// Whether the mapping that holds `where` has this flag in /proc/self/smaps (proc_pid_smaps(5)).
+bool has_flag_of_mapping(const std::byte* where, const std::string& flag) {
+    const auto wanted = reinterpret_cast<std::uintptr_t>(where);
+    std::ifstream mappings("/proc/self/smaps");
+    bool is_it = false;
+    for (std::string line; std::getline(mappings, line);) {
+        std::uintptr_t begin = 0;
+        std::uintptr_t end = 0;
+        if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) {
+            is_it = begin <= wanted && wanted < end;
+        } else if (is_it && line.starts_with("VmFlags:")) {
+            return (line + ' ').find(' ' + flag + ' ') != std::string::npos;
+        }
+    }
+    FAIL("no mapping holds the address");
+    return false;
+}
 
 TEST_CASE("a buffer has the length and alignment that were asked for", "[base]") {
     for (const std::size_t alignment_bytes : {16U, 512U, 4096U, 65536U}) {
@@ -36,6 +58,19 @@ TEST_CASE("a zeroed buffer holds zeros", "[base]") {
     }
     const auto buffer = aligned_buffer::allocate(8192, 4096, aligned_buffer::fill::zeroed);
     CHECK(std::ranges::all_of(buffer.bytes(), [](std::byte b) { return b == std::byte{0}; }));
+}
+
+TEST_CASE("a block of whole huge pages is advised to be backed by them", "[base]") {
+    if (!std::filesystem::exists("/sys/kernel/mm/transparent_hugepage")) {
+        SKIP("this kernel has no transparent huge pages");
+    }
+    constexpr std::size_t huge = aligned_buffer::huge_page_bytes;
+    const auto buffer = aligned_buffer::allocate(2 * huge, huge);
+    REQUIRE(buffer);
+    CHECK(has_flag_of_mapping(buffer.data(), "hg"));
+    CHECK(has_flag_of_mapping(buffer.data() + 2 * huge - 1, "hg"));
+    const auto ordinary = aligned_buffer::allocate(4096, 4096);
+    CHECK_FALSE(has_flag_of_mapping(ordinary.data(), "hg"));
 }
 
 TEST_CASE("memory that cannot be had gives an empty buffer", "[base]") {
