@@ -216,7 +216,7 @@ net::awaitable<detailed<void>> segment_chain::drop_clean_mark() {
 net::awaitable<detailed<void>> segment_chain::execute(space_action action) {
     segment_file& segment = action.of_spare && spare_ ? *spare_ : *target_;
     switch (action.what) {
-    case space_action::kind::create_spare: co_return co_await create_spare();
+    case space_action::kind::create_spare: co_return co_await create_spare(action.end_bytes);
     case space_action::kind::allocate:
         co_return co_await allocate(segment, action.begin_bytes, action.end_bytes);
     case space_action::kind::zero:
@@ -227,7 +227,7 @@ net::awaitable<detailed<void>> segment_chain::execute(space_action action) {
     co_return success();
 }
 
-net::awaitable<detailed<void>> segment_chain::create_spare() {
+net::awaitable<detailed<void>> segment_chain::create_spare(std::uint64_t reserved_bytes) {
     const std::string name = "next-" + std::to_string(spares_made_++);
     auto opened = co_await io::open(*directory_.spare, name, io::open_mode::create_direct);
     if (!opened) {
@@ -239,6 +239,15 @@ net::awaitable<detailed<void>> segment_chain::create_spare() {
         shared_, listener_, std::move(opened).value(), log_offset{},
         format::layout::segment_header::size_bytes, directory_.root->traits());
     made->spare_name = name;
+    if (reserved_bytes > 0) {
+        // Before the first block is written: what is reserved in one piece lies in one piece, and
+        // few extents fit into the inode (ext4 has room for four there). What cannot be had is
+        // asked for again, with its error, when it is needed.
+        const auto reserved = co_await io::allocate(*made->file, 0, reserved_bytes);
+        if (reserved) {
+            made->space.allocated_end = reserved_bytes;
+        }
+    }
     made->tail.resize(format::layout::segment_header::size_bytes);
     format::encode_segment_header(made->tail);
     // The header is durable before the file can get a name, so a named segment has a header. The

@@ -85,7 +85,7 @@ private:
     net::awaitable<void> prepare_loop();
     net::awaitable<detailed<void>> drop_clean_mark();
     net::awaitable<detailed<void>> execute(space_action action);
-    net::awaitable<detailed<void>> create_spare();
+    net::awaitable<detailed<void>> create_spare(std::uint64_t reserved_bytes);
     net::awaitable<detailed<void>> allocate(segment_file& segment, std::uint64_t begin_bytes,
                                             std::uint64_t end_bytes);
     net::awaitable<detailed<void>> zero(segment_file& segment, std::uint64_t begin_bytes,

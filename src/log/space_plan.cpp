@@ -23,6 +23,17 @@ std::uint64_t zero_begin(const segment_space& segment) noexcept {
 }
 }  // namespace
 
+space_action space_plan::create(const segment_space& target) const noexcept {
+    if (copies_on_write_) {
+        return {kind::create_spare, true, 0, 0};
+    }
+    // A busy log gets the segment whole: a reservation waits for the writes in flight to its file,
+    // and holds up those that follow. There are none yet.
+    const bool is_busy = step_bytes_ == prepare_step_bytes_max;
+    return {kind::create_spare, true, 0,
+            is_busy ? target.limit_bytes : std::min(step_bytes_, target.limit_bytes)};
+}
+
 space_action space_plan::allocate(const segment_space& segment, bool of_spare,
                                   std::uint64_t ahead_bytes) const noexcept {
     const std::uint64_t limit = std::max(segment.limit_bytes, segment.wanted_end);
@@ -68,12 +79,11 @@ space_action space_plan::prepare(segment_space& segment, bool of_spare) noexcept
 space_action space_plan::next(segment_space& target, segment_space* spare,
                               bool spare_is_wanted) noexcept {
     if (spare == nullptr && spare_is_wanted) {
-        return {kind::create_spare, true, 0, 0};
+        return create(target);
     }
     if (copies_on_write_) {
         const bool is_half_full = target.submitted_end >= target.limit_bytes / 2;
-        return spare == nullptr && is_half_full ? space_action{kind::create_spare, true, 0, 0}
-                                                : idle;
+        return spare == nullptr && is_half_full ? create(target) : idle;
     }
     if (target.wanted_end > target.allocated_end) {
         return allocate(target, false, 0);
@@ -99,7 +109,7 @@ space_action space_plan::next(segment_space& target, segment_space* spare,
         return idle;
     }
     if (spare == nullptr) {
-        return {kind::create_spare, true, 0, 0};
+        return create(target);
     }
     return zeroes_ahead_ ? prepare(*spare, true) : allocate(*spare, true, step_bytes_);
 }

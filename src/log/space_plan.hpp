@@ -40,7 +40,7 @@ struct segment_space {
 struct space_action {
     enum class kind : std::uint8_t {
         idle,
-        create_spare,  ///< make the next segment's file
+        create_spare,  ///< make the next segment's file and try to reserve [begin, end) of it
         allocate,      ///< reserve [begin, end)
         zero,          ///< zero-write [begin, end)
         sync,          ///< fdatasync: what was zeroed becomes prepared
@@ -69,6 +69,7 @@ public:
     [[nodiscard]] std::uint64_t step_bytes() const noexcept { return step_bytes_; }
 
 private:
+    [[nodiscard]] space_action create(const segment_space& target) const noexcept;
     [[nodiscard]] space_action allocate(const segment_space& segment, bool of_spare,
                                         std::uint64_t ahead_bytes) const noexcept;
     [[nodiscard]] space_action prepare(segment_space& segment, bool of_spare) noexcept;

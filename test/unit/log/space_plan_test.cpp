@@ -117,6 +117,24 @@ TEST_CASE("the spare is made when the end of the segment is in sight, then prepa
     CHECK(spare.prepared_end > spare.submitted_end);
 }
 
+TEST_CASE("a spare is reserved with its file: a step of it, the whole of it for a busy log",
+          "[log][space_plan]") {
+    space_plan plan(false);
+    segment_space target = segment_of(64_MiB);
+    settle(plan, target);
+    const space_action first = plan.next(target, nullptr, true);
+    CHECK(first.what == kind::create_spare);
+    CHECK(first.begin_bytes == 0);
+    CHECK(first.end_bytes == prepare_step_bytes_min);
+    while (plan.step_bytes() < prepare_step_bytes_max) {
+        target.submitted_end = target.prepared_end;
+        settle(plan, target);
+    }
+    CHECK(plan.next(target, nullptr, true).end_bytes == target.limit_bytes);
+    segment_space small = segment_of(256_KiB);
+    CHECK(space_plan(false).next(small, nullptr, true).end_bytes == 256_KiB);
+}
+
 TEST_CASE("with large groups space is reserved ahead in growing steps and nothing is zeroed",
           "[log][space_plan]") {
     space_plan plan(false);
@@ -153,7 +171,9 @@ TEST_CASE("on a copy-on-write file system nothing is prepared but the spare", "[
     segment_space target = segment_of(1_MiB);
     CHECK(plan.next(target, nullptr, false).what == kind::idle);
     target.submitted_end = 600_KiB;
-    CHECK(plan.next(target, nullptr, false).what == kind::create_spare);
+    const space_action create = plan.next(target, nullptr, false);
+    CHECK(create.what == kind::create_spare);
+    CHECK(create.end_bytes == 0);
     segment_space spare = segment_of(1_MiB);
     CHECK(plan.next(target, &spare, false).what == kind::idle);
 }
