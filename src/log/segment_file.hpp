@@ -25,9 +25,6 @@
 
 namespace caisson::log_detail {
 
-/// A write at least this long is made durable by itself also where the space is not prepared.
-inline constexpr std::uint64_t dsync_unprepared_bytes_min = 256_KiB;
-
 /// Who hears of a group's end. Implemented by the appender; calls arrive on home, never inside a
 /// start.
 class group_listener {
@@ -115,6 +112,7 @@ private:
     void on_write_ended(group& written, std::int64_t outcome) noexcept;
     void on_sync_ended(std::int64_t outcome) noexcept;
     void start_sync();
+    void sync_what_is_written();
     void finish(group& done) noexcept;
     void fail(const char* what, int problem, std::uint64_t position_bytes,
               log_offset offset) noexcept;
@@ -125,6 +123,7 @@ private:
     bool copies_on_write_;
     bool is_cached_;  ///< its writes go through the page cache
     std::uint32_t groups_in_flight_ = 0;
+    std::uint32_t plain_writes_in_flight_ = 0;
     /// written without DSYNC, in order; bounded by groups_in_flight_max
     std::array<group*, 8> awaiting_sync_{};
     std::uint32_t awaiting_sync_count_ = 0;

@@ -111,4 +111,21 @@ TEST_CASE("with enough appends in flight two groups are in flight at once, with 
     }
 }
 
+TEST_CASE("groups that are written beside each other share a sync", "[engine][pipeline][sync]") {
+    // Large groups, two at a time, into space that is reserved and not zero-written.
+    engine_world machine;
+    log target = machine.open();
+    busy_writers(machine, target, 16 * kib).append(64, 5 * 64);
+    const log_stats before = target.stats();
+    busy_writers(machine, target, 16 * kib).append(64, 50 * 64);
+    const log_stats after = target.stats();
+    const std::uint64_t commits = after.commits_written - before.commits_written;
+    const std::uint64_t syncs = after.syncs_issued - before.syncs_issued;
+    CAPTURE(commits, syncs);
+    CHECK(after.appends_outran_preparation - before.appends_outran_preparation == 50 * 64);
+    CHECK(syncs > 0);
+    CHECK(10 * commits >= 18 * syncs);
+    CHECK(machine.world.counters().overlapping_syncs == 0);
+}
+
 }  // namespace caisson::test

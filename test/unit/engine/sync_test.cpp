@@ -90,6 +90,31 @@ TEST_CASE("two syncs of one file are never in flight beside each other", "[engin
     }
 }
 
+TEST_CASE("a write that fails beside one that waits for its sync leaves neither waiting",
+          "[engine][sync]") {
+    // The n-th write fails while others are on their way, for every n: each append is answered, and
+    // the close ends.
+    for (const bool is_cached : {true, false}) {
+        bool was_hit = true;
+        for (std::uint64_t nth = 1; was_hit; ++nth) {
+            INFO("write " << nth << (is_cached ? " through the page cache" : ""));
+            engine_world machine(nth, is_cached ? page_cached() : calm());
+            log target = machine.open(small_segments());
+            machine.world.inject(sim::fault(sim::operation_kind::write, nth).fails_with(EIO));
+            std::vector<answer<append_receipt>> answers;
+            for (int k = 0; k < 24; ++k) {
+                answers.push_back(machine.start_append(target, std::string(30'000, 'w')));
+            }
+            for (const auto& each : answers) {
+                REQUIRE(machine.finish(each));
+            }
+            const auto closed = machine.start_close(target);
+            REQUIRE(machine.finish(closed));
+            was_hit = machine.world.counters().faults > 0;
+        }
+    }
+}
+
 TEST_CASE("D2, D27: whichever sync fails, nothing is acknowledged that a power cut takes",
           "[engine][sync]") {
     for_every_failing_sync([](engine_world& machine, log& target, std::uint64_t nth) {
