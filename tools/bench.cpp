@@ -211,6 +211,8 @@ void add_comparison_options(CLI::App& verb, bench_options& options) {
                     {1, std::uint64_t{1} << 30});
     add_number_option(verb, "--baseline-iodepth", options.baseline_iodepth,
                       "Bare writes in flight [1]", {1, 1024});
+    add_flag(verb, "--baseline-huge-pages", options.baseline_huge_pages,
+             "Bare writes from huge pages, as large groups of the log are");
     add_choice_option(verb, "--output-format", options.json, {{"normal", false}, {"json", true}},
                       "How results are printed [normal]");
 }
@@ -235,6 +237,7 @@ constexpr job_option job_options[] = {
     {"--pairs", "append"},
     {"--baseline-bs", "append|bare"},
     {"--baseline-iodepth", "append|bare"},
+    {"--baseline-huge-pages", "append|bare"},
 };
 
 std::string_view name_of(bench_kind kind) {
@@ -271,7 +274,8 @@ void refuse_what_does_not_apply(const CLI::App& verb, const bench_options& optio
     }
     if (options.kind == bench_kind::append &&
         verb.count("--baseline") + verb.count("--pairs") == 0) {
-        refuse({"--baseline-bs", "--baseline-iodepth"}, "only with --baseline or --pairs");
+        refuse({"--baseline-bs", "--baseline-iodepth", "--baseline-huge-pages"},
+               "only with --baseline or --pairs");
     }
     if (options.kind == bench_kind::bare && verb.count("--baseline-bs") > 0) {
         refuse({"--bs"}, "not with --baseline-bs, which says what is written");

@@ -1,7 +1,8 @@
 // One thread, one ring, one file, nothing between the completion and the next submission. Best of
 // what io_uring offers: SINGLE_ISSUER and DEFER_TASKRUN, registered file, registered buffer,
 // preallocated and zero-written blocks (the first write to an unwritten extent changes metadata and
-// would measure the journal), huge pages, as the log's large groups have them.
+// would measure the journal). Its memory is an ordinary program's, or on huge pages, as the log's
+// large groups are.
 
 #include "tools/bench/bare_loop.hpp"
 
@@ -14,10 +15,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -84,6 +88,44 @@ private:
     std::uint64_t max_ns_ = 0;
 };
 
+/// Memory that nobody had before: what the C library gives again may lie on somebody's huge pages.
+class fresh_pages {
+public:
+    fresh_pages() = default;
+    fresh_pages(const fresh_pages&) = delete;
+    fresh_pages& operator=(const fresh_pages&) = delete;
+    ~fresh_pages() {
+        if (mapping_ != nullptr) {
+            ::munmap(mapping_, mapping_bytes_);
+        }
+    }
+    /// 0, or an errno. Huge pages as far as the kernel gives them.
+    int map(std::size_t size_bytes, bool huge) {
+        constexpr std::size_t huge_page = aligned_buffer::huge_page_bytes;
+        mapping_bytes_ = round_up(size_bytes, huge_page) + huge_page;
+        void* const mapped = ::mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped == MAP_FAILED) {
+            return errno;
+        }
+        mapping_ = mapped;
+        std::size_t space_bytes = mapping_bytes_;
+        void* first = mapped;
+        std::align(huge_page, size_bytes, first, space_bytes);
+        bytes_ = {static_cast<std::byte*>(first), size_bytes};
+        if (huge) {
+            ::madvise(first, round_up(size_bytes, huge_page), MADV_HUGEPAGE);
+        }
+        return 0;
+    }
+    [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+
+private:
+    void* mapping_ = nullptr;
+    std::size_t mapping_bytes_ = 0;
+    std::span<std::byte> bytes_;
+};
+
 /// The file, unlinked while it is used, so that nothing stays behind when the bench is interrupted.
 class region_file {
 public:
@@ -134,6 +176,7 @@ public:
         : block_bytes_(block_bytes),
           depth_(std::clamp(options.iodepth, 1U, 1024U)),
           region_blocks_(std::max<std::uint64_t>(options.region_bytes / block_bytes, depth_)),
+          has_huge_pages_(options.huge_pages),
           runtime_ns_(static_cast<std::uint64_t>(options.runtime_seconds * 1e9)),
           started_ns_(depth_) {}
     loop(const loop&) = delete;
@@ -154,6 +197,7 @@ private:
     const std::uint32_t block_bytes_;
     const unsigned depth_;
     const std::uint64_t region_blocks_;
+    const bool has_huge_pages_;
     const std::uint64_t runtime_ns_;
     std::vector<std::uint64_t> started_ns_;
     io_uring ring_{};
@@ -161,15 +205,14 @@ private:
     bool has_file_slot_ = false;
     bool has_buffer_slot_ = false;
     region_file file_;
-    aligned_buffer buffers_;
+    fresh_pages buffers_;
     std::uint64_t next_block_ = 0;
 };
 
 int loop::set_up(const std::string& directory, bare_loop_result& result) {
-    constexpr std::size_t huge = aligned_buffer::huge_page_bytes;
-    buffers_ = aligned_buffer::allocate(round_up(std::size_t{block_bytes_} * depth_, huge), huge);
-    if (!buffers_) {
-        return ENOMEM;
+    if (const int failed = buffers_.map(std::size_t{block_bytes_} * depth_, has_huge_pages_);
+        failed != 0) {
+        return failed;
     }
     std::ranges::fill(buffers_.bytes(), std::byte{0x5a});
     if (const int failed = file_.prepare(directory, region_blocks_ * block_bytes_); failed != 0) {
@@ -191,10 +234,11 @@ int loop::set_up(const std::string& directory, bare_loop_result& result) {
     has_ring_ = true;
     const int descriptor = file_.descriptor();
     has_file_slot_ = ::io_uring_register_files(&ring_, &descriptor, 1) == 0;
-    const iovec memory{buffers_.data(), buffers_.size_bytes()};
+    const iovec memory{buffers_.bytes().data(), buffers_.bytes().size()};
     has_buffer_slot_ = ::io_uring_register_buffers(&ring_, &memory, 1) == 0;
     flags += has_file_slot_ ? ", registered file" : ", plain file";
     flags += has_buffer_slot_ ? ", registered buffer" : ", plain buffer";
+    flags += has_huge_pages_ ? " on huge pages" : "";
     result.failed_call = "";
     return 0;
 }
@@ -205,8 +249,8 @@ void loop::queue_write(unsigned slot) noexcept {
     entry->opcode = has_buffer_slot_ ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
     entry->flags = has_file_slot_ ? static_cast<__u8>(IOSQE_FIXED_FILE) : __u8{0};
     entry->fd = has_file_slot_ ? 0 : file_.descriptor();
-    entry->addr =
-        reinterpret_cast<std::uintptr_t>(buffers_.data() + std::size_t{slot} * block_bytes_);
+    entry->addr = reinterpret_cast<std::uintptr_t>(buffers_.bytes().data() +
+                                                   std::size_t{slot} * block_bytes_);
     entry->len = block_bytes_;
     entry->off = next_block_ * block_bytes_;
     entry->rw_flags = RWF_DSYNC;

@@ -25,6 +25,7 @@ detailed<bare_figures> run_baseline(const bench_options& options, const std::str
     how.block_bytes = static_cast<std::uint32_t>(options.baseline_block_size_bytes);
     how.iodepth = options.baseline_iodepth;
     how.region_bytes = std::max(region_bytes, region_bytes_min);
+    how.huge_pages = options.baseline_huge_pages;
     how.runtime_seconds = std::chrono::duration<double>(options.runtime).count();
     const bench::bare_loop_result got = bench::run_bare_loop(how);
     if (got.error_number != 0) {

@@ -32,6 +32,7 @@ struct bench_options {
     std::uint32_t pairs = 1;
     std::uint64_t baseline_block_size_bytes = 0;  ///< 0: block_size_bytes rounded up to 4096
     std::uint32_t baseline_iodepth = 1;
+    bool baseline_huge_pages = false;
     std::string log_directory;  ///< --rw=read: replay this log instead of writing one
     std::vector<std::uint32_t> segments = {10, 10'000};
 };

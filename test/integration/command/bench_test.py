@@ -101,6 +101,7 @@ class Bench(CommandCase):
             (("--runtime", "50ms", "--bs", "1K", "--iodepth", "2"), ("append: bs=1024", "ours: ", "p50", "p99.9")),
             (("--runtime", "50ms", "--pairs", "2"), ("bare: ", "median")),
             (("--rw", "bare", "--runtime", "50ms"), ("bare io_uring loop", "O_DIRECT")),
+            (("--rw", "bare", "--runtime", "50ms", "--baseline-huge-pages"), ("on huge pages",)),
             (("--rw", "read", "--size", "1M", "--runtime", "50ms"), ("disk", "memory")),
             (("--rw", "open", "--segments", "2,3"), ("2 ", "3 ")),
         ):
@@ -135,6 +136,8 @@ class Bench(CommandCase):
             (("--rw", "bare", "--bs", "4K", "--baseline-bs", "8K"), ("--bs", "--baseline-bs")),
             (("--baseline-bs", "8K"), ("--baseline-bs", "--pairs")),
             (("--baseline-iodepth", "2"), ("--baseline-iodepth", "--baseline or --pairs")),
+            (("--baseline-huge-pages",), ("--baseline-huge-pages", "--baseline or --pairs")),
+            (("--rw", "read", "--baseline-huge-pages"), ("--baseline-huge-pages", "--rw=append|bare")),
             (("--rw", "read", "--log", "x", "--size", "1M"), ("--size", "not with --log")),
             (("--rw", "read", "--log", "x", "--keep"), ("--keep", "not with --log")),
             (("--runtime", "0"), ("--runtime", "time")),
