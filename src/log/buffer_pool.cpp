@@ -29,10 +29,15 @@ aligned_buffer buffer_pool::take(io::disk& disk, std::uint64_t size_bytes) {
             chosen.idle.pop_back();
             return reused;
         }
+        if (chosen.kept.size() == kept_max[k]) {
+            // Of a burst: about what it asks for, and room for the record that makes a group full.
+            size_bytes = std::min(size_bytes + size_bytes / 8, class_bytes[k]);
+            break;
+        }
         aligned_buffer made =
             aligned_buffer::allocate(class_bytes[k], alignment_of(class_bytes[k]));
-        if (made && chosen.kept.size() < kept_per_class_max) {
-            chosen.idle.reserve(kept_per_class_max);  // giving back never allocates
+        if (made) {
+            chosen.idle.reserve(kept_max[k]);  // giving back never allocates
             chosen.kept.push_back(made.data());
             disk.register_memory(made.bytes());
         }

@@ -22,13 +22,14 @@ class buffer_pool {
 public:
     /// Two pages more than a power of two: a full group begins somewhere inside its first block and
     /// is a record larger than its limit. The last is a huge page: a group of 512 KiB would be 128
-    /// pieces otherwise, and two of them more than the queue of a virtual disk takes (measured:
-    /// 1.1 times the bandwidth, docs/benchmarks.md).
+    /// pieces otherwise, and two of them more than the queue of a virtual disk takes
+    /// (docs/benchmarks.md, "Bars").
     static constexpr std::array<std::uint64_t, 3> class_bytes = {64_KiB + 8_KiB, 256_KiB + 8_KiB,
                                                                  aligned_buffer::huge_page_bytes};
     /// Buffers of each class that are kept: 4 groups in flight and one gathering of one busy log,
-    /// twice. What RLIMIT_MEMLOCK does not allow to register is kept unregistered.
-    static constexpr std::size_t kept_per_class_max = 10;
+    /// twice; of large ones what 8 MiB in flight take, too. What RLIMIT_MEMLOCK does not allow to
+    /// register is kept unregistered.
+    static constexpr std::array<std::size_t, class_bytes.size()> kept_max = {10, 10, 20};
 
     /// A buffer of at least `size_bytes`, page-aligned; empty when there is no memory. A new one
     /// that will be kept is registered with `disk`.

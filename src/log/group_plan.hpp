@@ -22,12 +22,12 @@ inline constexpr std::uint32_t groups_in_flight_max = 4;
 inline constexpr std::uint64_t padded_blocks_min = 16;
 /// Bounds of the threshold past which a group leaves beside another one. A single larger call still
 /// becomes one commit. Measured with 64 x 16 KiB on fresh ext4: two groups of 512 KiB beat four of
-/// 256 KiB, since each pays for a journal commit, and one of 1 MiB, which leaves the device idle
-/// while the next one is encoded.
+/// 256 KiB, whose writes split the segment into more extents than an inode holds, and one of 1 MiB,
+/// which leaves the device idle while the next one is encoded.
 inline constexpr std::uint64_t group_threshold_bytes_min = 16_KiB;
 inline constexpr std::uint64_t group_threshold_bytes_max = 512_KiB;
 /// From this threshold on nothing is zero-written ahead: zeroing would take as much of the device
-/// as the metadata changes that it saves (measured: equal at 256 KiB a write, docs/benchmarks.md).
+/// as the metadata changes that it saves (measured: equal at 256 KiB a write).
 inline constexpr std::uint64_t unzeroed_threshold_bytes_min = 256_KiB;
 
 /// The group that gathers, as the plan sees it. `framed_bytes == 0` and `records == 0`: there is

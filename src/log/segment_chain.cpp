@@ -228,6 +228,13 @@ net::awaitable<detailed<void>> segment_chain::execute(space_action action) {
 }
 
 net::awaitable<detailed<void>> segment_chain::create_spare(std::uint64_t reserved_bytes) {
+    const std::uint64_t block_bytes = directory_.root->traits().block_size_bytes;
+    aligned_buffer first_block =
+        aligned_buffer::allocate(block_bytes, block_bytes, aligned_buffer::fill::zeroed);
+    if (!first_block) {
+        co_return failure(make_error_code(boost::system::errc::not_enough_memory),
+                          "no memory for a block");
+    }
     const std::string name = "next-" + std::to_string(spares_made_++);
     auto opened = co_await io::open(*directory_.spare, name, io::open_mode::create_direct);
     if (!opened) {
@@ -252,13 +259,6 @@ net::awaitable<detailed<void>> segment_chain::create_spare(std::uint64_t reserve
     format::encode_segment_header(made->tail);
     // The header is durable before the file can get a name, so a named segment has a header. The
     // block is written whole, as direct I/O wants; what lies behind the header is zero.
-    const std::uint64_t block_bytes = made->file->block_size_bytes();
-    aligned_buffer first_block =
-        aligned_buffer::allocate(block_bytes, block_bytes, aligned_buffer::fill::zeroed);
-    if (!first_block) {
-        co_return failure(make_error_code(boost::system::errc::not_enough_memory),
-                          "no memory for a block");
-    }
     std::copy(made->tail.begin(), made->tail.end(), first_block.data());
     const auto written =
         co_await io::write(*made->file, first_block.bytes(), 0, io::write_mode::dsync);

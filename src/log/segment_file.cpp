@@ -102,7 +102,10 @@ void segment_file::on_write_ended(group& written, std::int64_t outcome) noexcept
         return;
     }
     const bool is_plain = written.mode == io::write_mode::plain;
-    plain_writes_in_flight_ -= is_plain ? 1 : 0;
+    if (is_plain) {
+        CAISSON_ASSERT(plain_writes_in_flight_ > 0);
+        --plain_writes_in_flight_;
+    }
     if (problem != 0) {
         fail("write failed", problem, written.position_bytes, written.begin);
     } else {

@@ -112,6 +112,7 @@ private:
     void on_write_ended(group& written, std::int64_t outcome) noexcept;
     void on_sync_ended(std::int64_t outcome) noexcept;
     void start_sync();
+    /// Starts the sync that groups wait for, unless a plain write or a sync in flight will.
     void sync_what_is_written();
     void finish(group& done) noexcept;
     void fail(const char* what, int problem, std::uint64_t position_bytes,
@@ -123,7 +124,7 @@ private:
     bool copies_on_write_;
     bool is_cached_;  ///< its writes go through the page cache
     std::uint32_t groups_in_flight_ = 0;
-    std::uint32_t plain_writes_in_flight_ = 0;
+    std::uint32_t plain_writes_in_flight_ = 0;  ///< not `written` yet
     /// written without DSYNC, in order; bounded by groups_in_flight_max
     std::array<group*, 8> awaiting_sync_{};
     std::uint32_t awaiting_sync_count_ = 0;

@@ -27,11 +27,11 @@ space_action space_plan::create(const segment_space& target) const noexcept {
     if (copies_on_write_) {
         return {kind::create_spare, true, 0, 0};
     }
-    // A busy log gets the segment whole: a reservation waits for the writes in flight to its file,
-    // and holds up those that follow. There are none yet.
-    const bool is_busy = step_bytes_ == prepare_step_bytes_max;
-    return {kind::create_spare, true, 0,
-            is_busy ? target.limit_bytes : std::min(step_bytes_, target.limit_bytes)};
+    // Where groups are large and many: a reservation later waits for the writes in flight to the
+    // file, and holds up those that follow. There are none yet.
+    const bool at_once = !zeroes_ahead_ && step_bytes_ == prepare_step_bytes_max;
+    const std::uint64_t wish = at_once ? spare_reserve_bytes_max : step_bytes_;
+    return {kind::create_spare, true, 0, std::min(wish, target.limit_bytes)};
 }
 
 space_action space_plan::allocate(const segment_space& segment, bool of_spare,
@@ -109,6 +109,10 @@ space_action space_plan::next(segment_space& target, segment_space* spare,
         return idle;
     }
     if (spare == nullptr) {
+        // First the rest of this one: space that the next one has taken is no room here.
+        if (target.allocated_end < target.limit_bytes) {
+            return {kind::allocate, false, target.allocated_end, target.limit_bytes};
+        }
         return create(target);
     }
     return zeroes_ahead_ ? prepare(*spare, true) : allocate(*spare, true, step_bytes_);

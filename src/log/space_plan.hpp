@@ -21,6 +21,9 @@ using namespace caisson::literals;
 inline constexpr std::uint64_t prepare_step_bytes_min = 1_MiB;
 /// Steps double up to this one while the log consumes them: at 1 GB/s one lasts 16 ms.
 inline constexpr std::uint64_t prepare_step_bytes_max = 16_MiB;
+/// A spare is reserved at once up to this, where only reserving is done: a whole segment of the
+/// default size. Bounded: a reader may have to look at all that a crash leaves of it.
+inline constexpr std::uint64_t spare_reserve_bytes_max = 64_MiB;
 /// One zero-write: short, because a commit may have to wait for it.
 inline constexpr std::uint64_t zero_chunk_bytes = 256_KiB;
 

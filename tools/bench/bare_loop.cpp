@@ -99,7 +99,7 @@ public:
             ::munmap(mapping_, mapping_bytes_);
         }
     }
-    /// 0, or an errno. Huge pages as far as the kernel gives them.
+    /// 0, or an errno: also that of a kernel without huge pages that are wanted.
     int map(std::size_t size_bytes, bool huge) {
         constexpr std::size_t huge_page = aligned_buffer::huge_page_bytes;
         mapping_bytes_ = round_up(size_bytes, huge_page) + huge_page;
@@ -113,10 +113,9 @@ public:
         void* first = mapped;
         std::align(huge_page, size_bytes, first, space_bytes);
         bytes_ = {static_cast<std::byte*>(first), size_bytes};
-        if (huge) {
-            ::madvise(first, round_up(size_bytes, huge_page), MADV_HUGEPAGE);
-        }
-        return 0;
+        const int refused = ::madvise(first, round_up(size_bytes, huge_page),
+                                      huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+        return refused != 0 && huge ? errno : 0;
     }
     [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
 

@@ -9,6 +9,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cerrno>
 #include <utility>
 
 namespace caisson::test {
@@ -156,6 +157,43 @@ TEST_CASE(
             REQUIRE(machine.append(target, small_record));
         }
         check_reopens(machine, target, 1 + fitted + 20);
+    }
+}
+
+TEST_CASE("whichever reservation fails, what was acknowledged stays", "[engine][space]") {
+    // Also that of the next segment, which nobody waits for: what it could not get is asked for
+    // again.
+    log_options options;
+    options.segment_size_bytes = 256 * kib;
+    for (const int problem : {ENOSPC, EOPNOTSUPP, EIO}) {
+        bool was_hit = true;
+        std::uint64_t reservations = 0;
+        for (std::uint64_t nth = 1; was_hit; ++nth) {
+            CAPTURE(problem, nth);
+            engine_world machine(nth);
+            log target = machine.open(options);
+            machine.world.inject(
+                sim::fault(sim::operation_kind::allocate, nth).fails_with(problem));
+            std::uint64_t acknowledged = 0;
+            for (int k = 0; k < 100; ++k) {
+                acknowledged += machine.append(target, small_record) ? 1u : 0u;
+                machine.world.run_for(second_ns);
+            }
+            was_hit = machine.world.counters().faults > 0;
+            reservations += was_hit ? 1u : 0u;
+            if (problem != EIO) {
+                CHECK_FALSE(target.failure_cause());
+                CHECK(acknowledged >= 99);
+            }
+            machine.world.crash();
+            machine.destroy_engine();
+            target = log();
+            machine.world.clear_faults();
+            machine.world.power_on();
+            machine.start_engine();
+            CHECK(machine.open(options).durable_end() >= log_offset{acknowledged});
+        }
+        CHECK(reservations >= 4);
     }
 }
 

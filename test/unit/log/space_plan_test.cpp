@@ -6,6 +6,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+
 using namespace caisson;
 using namespace caisson::log_detail;
 using kind = space_action::kind;
@@ -117,22 +119,42 @@ TEST_CASE("the spare is made when the end of the segment is in sight, then prepa
     CHECK(spare.prepared_end > spare.submitted_end);
 }
 
-TEST_CASE("a spare is reserved with its file: a step of it, the whole of it for a busy log",
+TEST_CASE("a spare is reserved with its file: a step of it, much of it under large groups",
           "[log][space_plan]") {
+    const auto reserved = [](space_plan& plan, std::uint64_t limit_bytes) {
+        segment_space target = segment_of(limit_bytes);
+        const space_action action = plan.next(target, nullptr, true);
+        CHECK(action.what == kind::create_spare);
+        CHECK(action.begin_bytes == 0);
+        return action.end_bytes;
+    };
     space_plan plan(false);
-    segment_space target = segment_of(64_MiB);
-    settle(plan, target);
-    const space_action first = plan.next(target, nullptr, true);
-    CHECK(first.what == kind::create_spare);
-    CHECK(first.begin_bytes == 0);
-    CHECK(first.end_bytes == prepare_step_bytes_min);
+    CHECK(reserved(plan, 64_MiB) == prepare_step_bytes_min);
+    CHECK(reserved(plan, 256_KiB) == 256_KiB);
+    segment_space target = segment_of(1_GiB);
     while (plan.step_bytes() < prepare_step_bytes_max) {
-        target.submitted_end = target.prepared_end;
         settle(plan, target);
+        target.submitted_end = target.prepared_end;
     }
-    CHECK(plan.next(target, nullptr, true).end_bytes == target.limit_bytes);
-    segment_space small = segment_of(256_KiB);
-    CHECK(space_plan(false).next(small, nullptr, true).end_bytes == 256_KiB);
+    CHECK(reserved(plan, 64_MiB) == prepare_step_bytes_max);
+    plan.set_zeroes_ahead(false);
+    CHECK(reserved(plan, 48_MiB) == 48_MiB);
+    CHECK(reserved(plan, 1_GiB) == spare_reserve_bytes_max);
+}
+
+TEST_CASE("a segment is reserved to its end before the next one takes space", "[log][space_plan]") {
+    for (const bool zeroes_ahead : {true, false}) {
+        space_plan plan(false);
+        plan.set_zeroes_ahead(zeroes_ahead);
+        segment_space target = segment_of(64_MiB);
+        for (bool has_spare = false; !has_spare;) {
+            has_spare = settle(plan, target);
+            if (has_spare) {
+                CHECK(target.allocated_end == target.limit_bytes);
+            }
+            target.submitted_end = std::min(target.submitted_end + 100_KiB, target.allocated_end);
+        }
+    }
 }
 
 TEST_CASE("with large groups space is reserved ahead in growing steps and nothing is zeroed",
