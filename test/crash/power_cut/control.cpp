@@ -158,6 +158,7 @@ std::string describe(const disk_statistics& statistics) {
          << '\n'
          << "flushes " << statistics.operations[static_cast<std::size_t>(disk_operation::flush)]
          << '\n'
+         << "operations_waiting " << statistics.operations_waiting << '\n'
          << "power_cuts " << statistics.power_cuts << '\n'
          << "sectors_kept " << statistics.sectors_kept << '\n'
          << "sectors_dropped " << statistics.sectors_dropped << '\n'

@@ -67,9 +67,11 @@ volatile_disk::admission volatile_disk::admit(disk_operation kind, sector_range 
     fault& injected = faults_[static_cast<std::size_t>(kind)];
     const auto power_cuts_before = statistics_.power_cuts;
     if (const auto duration = injected.delay; duration.count() > 0) {
+        ++statistics_.operations_waiting;
         admitted.lock.unlock();
         std::this_thread::sleep_for(duration);
         admitted.lock.lock();
+        --statistics_.operations_waiting;
     }
     ++statistics_.operations[static_cast<std::size_t>(kind)];
     if (!statistics_.is_powered || statistics_.power_cuts != power_cuts_before) {

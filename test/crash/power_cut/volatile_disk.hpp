@@ -30,7 +30,8 @@ struct sector_range {
 
 struct disk_statistics {
     std::array<std::uint64_t, disk_operation_count>
-        operations{};  ///< by disk_operation, failed ones too
+        operations{};                      ///< by disk_operation, failed ones too
+    std::uint64_t operations_waiting = 0;  ///< now, for a delay to pass
     std::uint64_t power_cuts = 0;
     std::uint64_t sectors_kept = 0;     ///< unflushed sectors that survived a power cut
     std::uint64_t sectors_dropped = 0;  ///< unflushed sectors that did not
