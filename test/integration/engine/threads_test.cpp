@@ -69,9 +69,8 @@ std::string record_of(std::uint64_t thread, std::uint64_t number) {
            std::string(number % 300, 'x');
 }
 
-std::vector<std::string> read_all(log& from) {
+std::vector<std::string> read_all(log_reader reader) {
     std::vector<std::string> records;
-    log_reader reader = from.reader(from.begin());
     for (;;) {
         const auto next = reader.async_next(net::use_future).get();
         REQUIRE(next);
@@ -82,6 +81,15 @@ std::vector<std::string> read_all(log& from) {
             records.emplace_back(reinterpret_cast<const char*>(each.data()), each.size());
         }
     }
+}
+
+/// The records that another engine sees.
+std::vector<std::string> read_through_view(const test::temp_directory& where) {
+    engine other = std::move(engine::on_own_thread()).value();
+    auto opened = other.async_open_view(where.log(), nullptr, net::use_future).get();
+    REQUIRE(opened);
+    log_view view = std::move(opened).value();
+    return read_all(view.reader(view.begin()));
 }
 
 /// How often the records of each thread appear, and whether in the order of its calls.
@@ -149,7 +157,7 @@ TEST_CASE("threads that append into an engine on a running io_context are all ac
     expected.fill(rounds * in_flight);
     CHECK(acknowledged == expected);
     CHECK(wrong == std::array<std::uint64_t, threads>{});
-    CHECK(count_in_order<threads>(read_all(shared)) == expected);
+    CHECK(count_in_order<threads>(read_all(shared.reader(shared.begin()))) == expected);
     REQUIRE(shared.async_close(net::use_future).get());
     REQUIRE(mine.async_close(net::use_future).get());
 }
@@ -267,5 +275,6 @@ TEST_CASE("what is under way when a second thread joins run() stays on the home 
         const auto closed = mine.async_close(net::use_future).get();
         REQUIRE_FALSE(closed);
         CHECK(closed.error() == errc::home_on_two_threads);
+        CHECK(read_through_view(where) == std::vector<std::string>(acknowledged, record));
     }
 }
