@@ -581,16 +581,24 @@ class IoUringForbidden(CommandCase):
             self.skipTest("this kernel has no " + sysctl)
         if os.geteuid() != 0:
             self.skipTest("needs root, to make a mount namespace")
-        for value, words in (("2", ("io_uring_disabled is 2", "sysctl kernel.io_uring_disabled=0")),):
+        # With 1 an unprivileged process is refused without any filter, so its filter is not shown.
+        status = os.path.join(self.scratch, "status")
+        with open(status, "w", encoding="ascii") as file:
+            file.write("Name:\tcaisson\nSeccomp:\t0\n")
+        for value, show_status, words in (
+            ("2", "", ("io_uring_disabled is 2", "sysctl kernel.io_uring_disabled=0")),
+            ("1", 'mount --bind "%s" /proc/$$/status && ' % status,
+             ("io_uring_disabled is 1", "CAP_SYS_ADMIN", "sysctl kernel.io_uring_group")),
+        ):
             shown = os.path.join(self.scratch, "io_uring_disabled")
             with open(shown, "w", encoding="ascii") as file:
                 file.write(value + "\n")
-            show = 'mount --bind "$0" %s && exec "$@"' % sysctl
+            show = 'mount --bind "$0" %s && %s exec "$@"' % (sysctl, show_status)
             probe = subprocess.run(["unshare", "--mount", "sh", "-c", show, shown, "true"], capture_output=True)
             if probe.returncode != 0:
                 self.skipTest("cannot make a mount namespace: " + probe.stderr.decode())
             for arguments in self.every_verb():
-                with self.subTest(arguments=arguments):
+                with self.subTest(value=value, arguments=arguments):
                     done = subprocess.run(
                         ["unshare", "--mount", "sh", "-c", show, shown, CAISSON, *arguments], input=b"c\n",
                         capture_output=True, timeout=60,
