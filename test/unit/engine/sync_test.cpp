@@ -94,6 +94,7 @@ TEST_CASE("a write that fails beside one that waits for its sync leaves neither 
           "[engine][sync]") {
     // The n-th write fails while others are on their way, for every n: each append is answered, and
     // the close ends.
+    const std::string record(30'000, 'w');
     for (const bool is_cached : {true, false}) {
         bool was_hit = true;
         for (std::uint64_t nth = 1; was_hit; ++nth) {
@@ -103,7 +104,7 @@ TEST_CASE("a write that fails beside one that waits for its sync leaves neither 
             machine.world.inject(sim::fault(sim::operation_kind::write, nth).fails_with(EIO));
             std::vector<answer<append_receipt>> answers;
             for (int k = 0; k < 24; ++k) {
-                answers.push_back(machine.start_append(target, std::string(30'000, 'w')));
+                answers.push_back(machine.start_append(target, record));
             }
             for (const auto& each : answers) {
                 REQUIRE(machine.finish(each));
