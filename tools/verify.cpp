@@ -142,9 +142,11 @@ net::awaitable<exit_code> verify(const verify_command_options& options, engine& 
         co_return fail("verify", options.directory, report.error());
     }
     output out(STDOUT_FILENO);
-    if (options.json) {
+    if (options.quiet) {
+        // the exit code tells
+    } else if (options.json) {
         put_json(out, options.directory, report.value());
-    } else if (!options.quiet) {
+    } else {
         put_text(out, options.directory, report.value());
     }
     if (const error_code failed = out.flush()) {
