@@ -115,7 +115,7 @@ space_action space_plan::next(segment_space& target, segment_space* spare,
         }
         return create(target);
     }
-    return zeroes_ahead_ ? prepare(*spare, true) : allocate(*spare, true, step_bytes_);
+    return zeroes_ahead_ ? prepare(*spare, true) : allocate(*spare, true, step_bytes_ / 2);
 }
 
 }  // namespace caisson::log_detail

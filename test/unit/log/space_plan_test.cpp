@@ -139,6 +139,11 @@ TEST_CASE("a spare is reserved with its file: a step of it, much of it under lar
     CHECK(reserved(plan, 64_MiB) == prepare_step_bytes_max);
     plan.set_zeroes_ahead(false);
     CHECK(reserved(plan, 48_MiB) == 48_MiB);
+    segment_space full = segment_of(64_MiB);
+    full.submitted_end = full.allocated_end = full.limit_bytes;
+    segment_space spare = segment_of(64_MiB);
+    spare.allocated_end = plan.step_bytes();  // as it was made: nothing more until it is used
+    CHECK(plan.next(full, &spare, false).what == kind::idle);
     CHECK(reserved(plan, 1_GiB) == spare_reserve_bytes_max);
 }
 
