@@ -1,5 +1,6 @@
 # What `caisson verify` shows on a terminal and what it keeps for itself.
 
+import errno
 import os
 import pty
 import subprocess
@@ -17,16 +18,17 @@ class Shown(CommandCase):
     def on_a_terminal(self, *arguments):
         """Standard output, and what the terminal behind standard error got."""
         terminal, device = pty.openpty()
-        with os.fdopen(terminal, "rb", buffering=0) as seen:
+        self.addCleanup(os.close, terminal)
+        with os.fdopen(device, "wb", buffering=0) as screen:
             done = subprocess.run([CAISSON, "verify", self.log, *arguments], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=device, timeout=60)
-            self.assertEqual(done.returncode, OK)
-            os.set_blocking(terminal, False)
-            try:
-                shown = seen.read(1 << 16) or b""
-            except BlockingIOError:
-                shown = b""
-            os.close(device)
+                                  stdout=subprocess.PIPE, stderr=screen, timeout=60)
+        shown = b""
+        try:
+            while part := os.read(terminal, 1 << 16):
+                shown += part
+        except OSError as end:  # nobody writes any more
+            self.assertEqual(end.errno, errno.EIO)
+        self.assertEqual(done.returncode, OK)
         return done.stdout, shown
 
     def test_a_terminal_has_a_bar_that_goes_before_the_verdict(self):
