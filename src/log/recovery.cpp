@@ -404,7 +404,8 @@ net::awaitable<detailed<void>> opener::settle(lineage before) {
     newest.predecessor_crc = before.crc;
     newest.predecessor_timestamp_us = before.timestamp_us;
     changed.segment = newest;
-    if (!log_.state->is_settled()) {
+    // A slot that knows of no segment must not come back once there may be two.
+    if (!log_.state->is_settled() || !state().segment) {
         co_return co_await log_.state->settle(changed);
     }
     if (changed != state()) {

@@ -4,6 +4,7 @@
 
 #include "format/names.hpp"
 #include "format/segment_header.hpp"
+#include "format/state.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -83,6 +84,32 @@ TEST_CASE(
             INFO("killed after " << first << ", power cut after " << then << ": "
                                  << again.message());
             REQUIRE(again.is_open());
+        }
+    }
+}
+
+TEST_CASE("whenever a creation ended, both slots of STATE know of a segment after an open",
+          "[log][recovery]") {
+    // A slot that knows of none, and comes back when the other one rots, would make a second
+    // segment look like a stranger.
+    bool has_finished = false;
+    for (std::uint64_t first = 1; !has_finished; ++first) {
+        for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+            recovery_rig rig(seed);
+            has_finished = rig.open_until(first);
+            rig.power_cut(sim::survival::by_seed, sim::name_survival::subset);
+            const open_outcome again = rig.open();
+            REQUIRE(again.is_open());
+            const std::vector<std::byte> state = rig.file("STATE");
+            for (const unsigned number : {0u, 1u}) {
+                INFO("cut after " << first << " steps, slot " << number);
+                const auto slot =
+                    format::decode_state(std::span(state)
+                                             .subspan(format::state_slot_position_bytes(number))
+                                             .first<format::layout::state::slot_bytes>());
+                REQUIRE(slot);
+                CHECK(slot.value().segment);
+            }
         }
     }
 }
