@@ -58,7 +58,8 @@ public:
     net::awaitable<detailed<void>> store(format::log_state changed);
 
     /// Writes both slots, one after the other; durable in both when it completes. For facts that
-    /// take something back: the first segment, mark dropped, intention begun or ended, role, epoch, purged_before.
+    /// take something back: the first segment, mark dropped, intention begun or ended, role, epoch,
+    /// purged_before.
     net::awaitable<detailed<void>> settle(format::log_state changed);
 
     /// After a failed write: every later one fails with errc::poisoned.
