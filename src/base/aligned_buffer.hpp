@@ -13,8 +13,8 @@ public:
     enum class fill : bool { uninitialised, zeroed };
 
     /// A block that is a multiple of this long, aligned to it, is asked to be backed by huge pages
-    /// (madvise, transparent_hugepage(7) of the kernel's admin guide): one piece of a device's
-    /// scatter list in place of 512. What the kernel refuses is ordinary memory.
+    /// (MADV_HUGEPAGE, madvise(2)): one piece of a device's scatter list in place of 512. What the
+    /// kernel refuses is ordinary memory.
     static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
     constexpr aligned_buffer() noexcept = default;

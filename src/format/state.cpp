@@ -145,7 +145,8 @@ result<log_state> decode_state(const_state_slot slot) noexcept {
 
 bool agree_in_settled_facts(const log_state& a, const log_state& b) noexcept {
     return a.mark == b.mark && a.reset_target == b.reset_target && a.role == b.role &&
-           a.epoch == b.epoch && a.purged_before == b.purged_before;
+           a.epoch == b.epoch && a.purged_before == b.purged_before &&
+           a.segment.has_value() == b.segment.has_value();
 }
 
 result<chosen_state> choose_state(const_state_slot slot_0, const_state_slot slot_1) noexcept {

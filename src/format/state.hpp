@@ -102,9 +102,9 @@ enum class slot_condition : std::uint8_t {
 struct chosen_state {
     log_state state;
     slot_condition other = slot_condition::empty;
-    /// Both slots hold the same mark, intention, role, epoch and purged_before. Until they do, a
-    /// slot that rots could bring an old fact back: nothing may be appended before the other slot
-    /// is written again.
+    /// Both slots hold the same mark, intention, role, epoch and purged_before, and know of a
+    /// segment or of none. Until they do, a slot that rots could bring an old fact back: nothing
+    /// may be appended before the other slot is written again.
     bool is_settled = false;
 };
 

@@ -404,8 +404,7 @@ net::awaitable<detailed<void>> opener::settle(lineage before) {
     newest.predecessor_crc = before.crc;
     newest.predecessor_timestamp_us = before.timestamp_us;
     changed.segment = newest;
-    // A slot that knows of no segment must not come back once there may be two.
-    if (!log_.state->is_settled() || !state().segment) {
+    if (!log_.state->is_settled() || !format::agree_in_settled_facts(changed, state())) {
         co_return co_await log_.state->settle(changed);
     }
     if (changed != state()) {

@@ -140,7 +140,7 @@ net::awaitable<detailed<std::unique_ptr<state_store>>> state_store::create(
 }
 
 bool state_store::is_settled() const noexcept {
-    if (!other_ || other_->segment.has_value() != current_.segment.has_value()) {
+    if (!other_) {
         return false;
     }
     // A mark that only the newest slot has is a gain: without it the log is read instead of

@@ -18,7 +18,7 @@ public:
     /// overwritten sequentially, over and over; at least one block a slot
     std::uint64_t region_bytes = 1U << 30;
     double runtime_seconds = 3;
-    bool huge_pages = false;  ///< what is written lies on huge pages, as far as the kernel has them
+    bool huge_pages = false;  ///< what is written lies on huge pages; an error without any
 };
 
 struct bare_loop_result {

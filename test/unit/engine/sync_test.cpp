@@ -60,13 +60,13 @@ failed_sync append_with_failing_sync(engine_world& machine, log& target, std::ui
     return outcome;
 }
 
-/// A machine for every sync that can fail, with and without direct I/O: `run` appends while the
+/// A machine for every call that can fail, with and without direct I/O: `run` appends while the
 /// `nth` fails, and returns whether there were that many.
-void for_every_failing_sync(const std::function<bool(engine_world&, log&, std::uint64_t)>& run) {
+void for_every_nth(const std::function<bool(engine_world&, log&, std::uint64_t)>& run) {
     for (const bool is_cached : {true, false}) {
         bool was_hit = true;
         for (std::uint64_t nth = 1; was_hit; ++nth) {
-            INFO("sync " << nth << (is_cached ? " through the page cache" : ""));
+            INFO("call " << nth << (is_cached ? " through the page cache" : ""));
             engine_world machine(nth, is_cached ? page_cached() : calm());
             log target = machine.open(small_segments());
             was_hit = run(machine, target, nth);
@@ -95,30 +95,24 @@ TEST_CASE("a write that fails beside one that waits for its sync leaves neither 
     // The n-th write fails while others are on their way, for every n: each append is answered, and
     // the close ends.
     const std::string record(30'000, 'w');
-    for (const bool is_cached : {true, false}) {
-        bool was_hit = true;
-        for (std::uint64_t nth = 1; was_hit; ++nth) {
-            INFO("write " << nth << (is_cached ? " through the page cache" : ""));
-            engine_world machine(nth, is_cached ? page_cached() : calm());
-            log target = machine.open(small_segments());
-            machine.world.inject(sim::fault(sim::operation_kind::write, nth).fails_with(EIO));
-            std::vector<answer<append_receipt>> answers;
-            for (int k = 0; k < 24; ++k) {
-                answers.push_back(machine.start_append(target, record));
-            }
-            for (const auto& each : answers) {
-                REQUIRE(machine.finish(each));
-            }
-            const auto closed = machine.start_close(target);
-            REQUIRE(machine.finish(closed));
-            was_hit = machine.world.counters().faults > 0;
+    for_every_nth([&record](engine_world& machine, log& target, std::uint64_t nth) {
+        machine.world.inject(sim::fault(sim::operation_kind::write, nth).fails_with(EIO));
+        std::vector<answer<append_receipt>> answers;
+        for (int k = 0; k < 24; ++k) {
+            answers.push_back(machine.start_append(target, record));
         }
-    }
+        for (const auto& each : answers) {
+            REQUIRE(machine.finish(each));
+        }
+        const auto closed = machine.start_close(target);
+        REQUIRE(machine.finish(closed));
+        return machine.world.counters().faults > 0;
+    });
 }
 
 TEST_CASE("D2, D27: whichever sync fails, nothing is acknowledged that a power cut takes",
           "[engine][sync]") {
-    for_every_failing_sync([](engine_world& machine, log& target, std::uint64_t nth) {
+    for_every_nth([](engine_world& machine, log& target, std::uint64_t nth) {
         const auto [acknowledged, was_hit] = append_with_failing_sync(machine, target, nth);
         CHECK(target.failure_cause().has_value() == was_hit);
         machine.world.crash(sim::survival::nothing, sim::name_survival::nothing);
@@ -135,7 +129,7 @@ TEST_CASE("D2, D27: whichever sync fails, nothing is acknowledged that a power c
 TEST_CASE("what a reopened log shows after a failed sync stays", "[engine][sync]") {
     // Through the page cache a reopened log reads what the failed sync has dropped, and the next
     // sync succeeds without it.
-    for_every_failing_sync([](engine_world& machine, log& target, std::uint64_t nth) {
+    for_every_nth([](engine_world& machine, log& target, std::uint64_t nth) {
         const bool was_hit = append_with_failing_sync(machine, target, nth).was_hit;
         machine.world.kill();
         machine.destroy_engine();

@@ -61,11 +61,11 @@ const std::vector<variation>& variations() {
          },
          true},
         {"segment at 0", [](log_state& s) { s.segment = newest_segment{log_offset{0}, 0U, 0}; },
-         false},
+         true},
         {"segment",
-         [](log_state& s) { s.segment = newest_segment{log_offset{16}, 0x1717'1717U, 18}; }, false},
+         [](log_state& s) { s.segment = newest_segment{log_offset{16}, 0x1717'1717U, 18}; }, true},
         {"segment, predecessor unknown",
-         [](log_state& s) { s.segment = newest_segment{log_offset{19}, std::nullopt, 0}; }, false},
+         [](log_state& s) { s.segment = newest_segment{log_offset{19}, std::nullopt, 0}; }, true},
         {"reset to 0", [](log_state& s) { s.reset_target = log_offset{0}; }, true},
         {"reset", [](log_state& s) { s.reset_target = log_offset{20}; }, true},
         {"mark", [](log_state& s) { s.mark = clean_mark{log_offset{21}, 22, 23, 24}; }, true},
@@ -201,4 +201,9 @@ TEST_CASE("a fact that takes something back is settled when both slots hold it",
         each.apply(older);
         CHECK(choose_state(encode(newer), encode(older)).value().is_settled);
     }
+    log_state older = plain(7);
+    older.segment = newest_segment{log_offset{16}, 17U, 18};
+    log_state newer = plain(8);
+    newer.segment = newest_segment{log_offset{19}, 20U, 21};
+    CHECK(choose_state(encode(newer), encode(older)).value().is_settled);  // a gain, not the first
 }
